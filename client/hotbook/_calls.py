@@ -1,0 +1,257 @@
+"""Each rpc once: how its request is built, and what its reply means. No IO.
+
+The faces (sync now, async later) only differ in how they wait.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from hotbook_shared import wire
+from hotbook_shared.errors import HotbookError, InvalidArgument
+from hotbook_shared.model import (
+    HotkeyCounts,
+    Position,
+    Rebuilt,
+    Saved,
+    Status,
+    Verification,
+    epoch_ms,
+)
+from hotbook_shared.pb import hotbook_pb2 as pb
+
+Result = TypeVar("Result")
+
+CHUNK_POSITIONS = 500
+CHUNK_BYTES = 2 * 1024 * 1024
+
+
+class Call(msgspec.Struct, Generic[Result]):
+    """One call: the rpc's name, its request, and how to read its reply."""
+
+    method: str
+    request: Any
+    read: Callable[[Any], Result]
+
+
+def request_id() -> str:
+    return uuid.uuid4().hex
+
+
+def save(position: Position, expected_version: int | None, replace_open: bool) -> Call[Saved]:
+    request = save_request(position, expected_version, replace_open)
+    return Call("Save", request, lambda m: wire.saved_from_wire(m, position.position_uuid))
+
+
+def save_request(
+    position: Position, expected_version: int | None = None, replace_open: bool = False
+) -> pb.SaveRequest:
+    return _built(
+        lambda: pb.SaveRequest(
+            position=wire.position_to_wire(position),
+            request_id=request_id(),
+            expected_version=expected_version,
+            replace_open=replace_open,
+        )
+    )
+
+
+def save_all_or_nothing(
+    positions: Iterable[Position], replace_open: bool
+) -> Call[list[Saved | HotbookError]]:
+    items = [_save_item(position, replace_open) for position in positions]
+    return _save_many(items, all_or_nothing=True)
+
+
+def save_many_in_chunks(
+    positions: Iterable[Position], replace_open: bool
+) -> Iterator[Call[list[Saved | HotbookError]]]:
+    """Requests that are small enough for any server, each with an id of its own."""
+    items: list[pb.SaveItem] = []
+    size = 0
+    for position in positions:
+        item = _save_item(position, replace_open)
+        item_size = item.ByteSize()
+        if items and (len(items) >= CHUNK_POSITIONS or size + item_size > CHUNK_BYTES):
+            yield _save_many(items, all_or_nothing=False)
+            items, size = [], 0
+        items.append(item)
+        size += item_size
+    if items:
+        yield _save_many(items, all_or_nothing=False)
+
+
+def _save_item(position: Position, replace_open: bool) -> pb.SaveItem:
+    return pb.SaveItem(position=wire.position_to_wire(position), replace_open=replace_open)
+
+
+def _save_many(
+    items: list[pb.SaveItem], *, all_or_nothing: bool
+) -> Call[list[Saved | HotbookError]]:
+    request = pb.SaveManyRequest(
+        items=items, request_id=request_id(), all_or_nothing=all_or_nothing
+    )
+    uuids = [item.position.position_uuid for item in items]
+
+    def read(reply: pb.SaveManyReply) -> list[Saved | HotbookError]:
+        return [
+            save_outcome(outcome, uuid) for outcome, uuid in zip(reply.outcomes, uuids, strict=True)
+        ]
+
+    return Call("SaveMany", request, read)
+
+
+def save_outcome(outcome: pb.SaveOutcome, position_uuid: str) -> Saved | HotbookError:
+    if outcome.WhichOneof("outcome") == "refused":
+        return wire.refusal_from_wire(outcome.refused)
+    return wire.saved_from_wire(outcome.saved, position_uuid)
+
+
+def get(hotkey: str, position_uuid: str) -> Call[Position | None]:
+    request = _built(lambda: pb.GetRequest(hotkey=hotkey, position_uuid=position_uuid))
+    return Call("Get", request, _position)
+
+
+def get_open(hotkey: str, trade_pair: str) -> Call[Position | None]:
+    request = _built(lambda: pb.GetOpenRequest(hotkey=hotkey, trade_pair=trade_pair))
+    return Call("GetOpen", request, _position)
+
+
+def list_open(hotkey: str) -> Call[list[Position]]:
+    request = _built(lambda: pb.ListOpenRequest(hotkey=hotkey))
+    return Call("ListOpen", request, lambda m: [wire.position_from_wire(p) for p in m.positions])
+
+
+class Page(msgspec.Struct):
+    """One page of a listing, and the token of the next; an empty token: it was the last."""
+
+    found: list[tuple[str, list[Position]]]
+    next_token: str
+
+
+def list_page(
+    hotkeys: Iterable[str], open_only: bool, opened_after: datetime | int | None, token: str
+) -> Call[Page]:
+    after_ms = None if opened_after is None else epoch_ms(opened_after, "opened_after")
+    request = _built(
+        lambda: pb.ListRequest(
+            hotkeys=hotkeys, open_only=open_only, opened_after_ms=after_ms, page_token=token
+        )
+    )
+
+    def read(reply: pb.ListReply) -> Page:
+        found = [
+            (part.hotkey, [wire.position_from_wire(p) for p in part.positions])
+            for part in reply.hotkeys
+        ]
+        return Page(found, reply.next_page_token)
+
+    return Call("List", request, read)
+
+
+def list_hotkeys() -> Call[list[HotkeyCounts]]:
+    def read(reply: pb.ListHotkeysReply) -> list[HotkeyCounts]:
+        return [
+            HotkeyCounts(hotkey=c.hotkey, positions=c.positions, open_positions=c.open_positions)
+            for c in reply.hotkeys
+        ]
+
+    return Call("ListHotkeys", pb.ListHotkeysRequest(), read)
+
+
+def delete(hotkey: str, position_uuid: str, expected_version: int | None) -> Call[bool]:
+    request = _built(
+        lambda: pb.DeleteRequest(
+            hotkey=hotkey,
+            position_uuid=position_uuid,
+            request_id=request_id(),
+            expected_version=expected_version,
+        )
+    )
+    return Call("Delete", request, lambda m: bool(m.existed))
+
+
+def clear(hotkey: str | None, expected_count: int) -> Call[int]:
+    request = _built(
+        lambda: pb.ClearRequest(
+            hotkey=hotkey or "",
+            every_hotkey=hotkey is None,
+            expected_count=expected_count,
+            request_id=request_id(),
+        )
+    )
+    return Call("Clear", request, lambda m: int(m.removed))
+
+
+def status() -> Call[Status]:
+    def read(m: pb.StatusReply) -> Status:
+        return Status(
+            revision=m.revision,
+            server_version=m.server_version,
+            book_id=m.book_id,
+            state=m.state,
+            durability=wire.DURABILITIES[m.durability],
+            positions=m.positions,
+            open_positions=m.open_positions,
+            hotkeys=m.hotkeys,
+            quarantined=m.quarantined,
+            digest=m.digest,
+            started_ms=m.started_ms,
+            now_ms=m.now_ms,
+            queue_depth=m.queue_depth,
+            data_dir=m.data_dir,
+            settings=dict(sorted(m.settings.items())),
+            telemetry=dict(sorted(m.telemetry.items())),
+        )
+
+    return Call("Status", pb.StatusRequest(), read)
+
+
+def verify() -> Call[Verification]:
+    def read(m: pb.VerifyReply) -> Verification:
+        return Verification(
+            revision=m.revision,
+            ok=m.ok,
+            problems=tuple(m.problems),
+            problem_count=m.problem_count,
+            digest=m.digest,
+            positions=m.positions,
+            open_positions=m.open_positions,
+            changes_checked=m.changes_checked,
+        )
+
+    return Call("Verify", pb.VerifyRequest(), read)
+
+
+def rebuild() -> Call[Rebuilt]:
+    return Call("Rebuild", pb.RebuildRequest(), _rebuilt)
+
+
+def reload() -> Call[Rebuilt]:
+    return Call("Reload", pb.ReloadRequest(), _rebuilt)
+
+
+def _rebuilt(m: Any) -> Rebuilt:
+    return Rebuilt(
+        revision=m.revision,
+        positions=m.positions,
+        open_positions=m.open_positions,
+        changed=m.changed,
+        quarantined=getattr(m, "quarantined", 0),
+    )
+
+
+def _position(reply: pb.PositionReply) -> Position | None:
+    return wire.position_from_wire(reply.position) if reply.HasField("position") else None
+
+
+def _built(build: Callable[[], Result]) -> Result:
+    """A request, or InvalidArgument where a value has no place in it: a wrong type, a bad text."""
+    try:
+        return build()
+    except (TypeError, ValueError) as error:
+        raise InvalidArgument(f"this cannot be asked: {error}") from None

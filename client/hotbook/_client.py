@@ -1,0 +1,275 @@
+"""The blocking client: a face over the calls. Each method is one call, and says what it gives."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar, overload
+
+from hotbook_shared import wire
+from hotbook_shared.errors import HotbookError, PageExpired
+from hotbook_shared.model import (
+    HotkeyCounts,
+    Position,
+    Rebuilt,
+    Saved,
+    Status,
+    Verification,
+)
+from hotbook_shared.pb import hotbook_pb2 as pb
+
+from hotbook import _calls
+from hotbook._backup import receive_backup
+from hotbook._pipeline import save_stream
+from hotbook._transport import Transport
+
+_T = TypeVar("_T")
+
+DEFAULT_TARGET = "127.0.0.1:50700"
+DEFAULT_TIMEOUT_S = 10.0
+LISTING_TRIES = 3
+
+
+def connect(target: str = DEFAULT_TARGET, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Client:
+    """A client of the server at `target` (HOST:PORT). Connects at the first call.
+
+    `timeout_s` is the deadline of every call that is given none of its own; retries included.
+    """
+    return Client(target, timeout_s=timeout_s)
+
+
+class Client:
+    """One server's book, from any number of threads. Survives restarts of the server.
+
+    Raises errors of `hotbook` only. A write that ends in Unavailable or DeadlineExceeded may have
+    happened; every other error means that it did not.
+    """
+
+    def __init__(self, target: str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+        self._transport = Transport(target)
+        self._timeout_s = timeout_s
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<hotbook.Client of {self._transport.target}>"
+
+    def close(self) -> None:
+        self._transport.close()
+
+    # ---------------------------------------------------------------- writing
+
+    def save(
+        self,
+        position: Position,
+        *,
+        expected_version: int | None = None,
+        replace_open: bool = False,
+        timeout_s: float | None = None,
+    ) -> Saved:
+        """Saves a position: new, changed, closed or open again.
+
+        `expected_version`: refuse with VersionConflict unless this version stands (0: none).
+        `replace_open`: remove another open position of the hotkey and pair in the same commit;
+        without it, a second open one is refused with AlreadyOpen.
+        """
+        return self._run(_calls.save(position, expected_version, replace_open), timeout_s)
+
+    def save_many(
+        self,
+        positions: Iterable[Position],
+        *,
+        all_or_nothing: bool = False,
+        replace_open: bool = False,
+        timeout_s: float | None = None,
+    ) -> list[Saved | HotbookError]:
+        """Saves many in few commits. One answer a position, in order; a refusal is an answer.
+
+        With `all_or_nothing` it is one commit, and the first refusal is raised: nothing changed.
+        Otherwise any number is sent in requests of a few hundred.
+        """
+        if all_or_nothing:
+            whole = _calls.save_all_or_nothing(positions, replace_open)
+            return self._run(whole, timeout_s)
+        answers: list[Saved | HotbookError] = []
+        for chunk in _calls.save_many_in_chunks(positions, replace_open):
+            answered = self._run(chunk, timeout_s)
+            answers += answered
+        return answers
+
+    def save_stream(
+        self, positions: Iterable[Position], *, timeout_s: float | None = None
+    ) -> Iterator[Saved | HotbookError]:
+        """Saves as a pipeline: answers come in order while later positions are on their way.
+
+        Goes on after a restart of the server, from the first position without an answer.
+        `timeout_s` is how long it may stand still.
+        """
+        return save_stream(self._transport, positions, timeout_s or self._timeout_s)
+
+    def delete(
+        self,
+        hotkey: str,
+        position_uuid: str,
+        *,
+        expected_version: int | None = None,
+        timeout_s: float | None = None,
+    ) -> bool:
+        """Removes a position. Returns whether it was there."""
+        return self._run(_calls.delete(hotkey, position_uuid, expected_version), timeout_s)
+
+    # ---------------------------------------------------------------- reading
+
+    def get(
+        self, hotkey: str, position_uuid: str, *, timeout_s: float | None = None
+    ) -> Position | None:
+        """The position of a hotkey under a uuid; None where there is none."""
+        return self._run(_calls.get(hotkey, position_uuid), timeout_s)
+
+    def open_position(
+        self, hotkey: str, trade_pair: str, *, timeout_s: float | None = None
+    ) -> Position | None:
+        """What a hotkey has open on a pair, legs of campaigns aside; None where it is nothing."""
+        return self._run(_calls.get_open(hotkey, trade_pair), timeout_s)
+
+    def open_positions(self, hotkey: str, *, timeout_s: float | None = None) -> list[Position]:
+        """All that a hotkey has open, legs included, by open time."""
+        return self._run(_calls.list_open(hotkey), timeout_s)
+
+    @overload
+    def positions(  # type: ignore[overload-overlap] # a str is meant as one hotkey
+        self,
+        hotkeys: str,
+        *,
+        open_only: bool = False,
+        opened_after: datetime | int | None = None,
+        timeout_s: float | None = None,
+    ) -> list[Position]: ...
+
+    @overload
+    def positions(
+        self,
+        hotkeys: Iterable[str],
+        *,
+        open_only: bool = False,
+        opened_after: datetime | int | None = None,
+        timeout_s: float | None = None,
+    ) -> dict[str, list[Position]]: ...
+
+    def positions(
+        self,
+        hotkeys: str | Iterable[str],
+        *,
+        open_only: bool = False,
+        opened_after: datetime | int | None = None,
+        timeout_s: float | None = None,
+    ) -> list[Position] | dict[str, list[Position]]:
+        """Positions of one hotkey as a list, or of many as a dict with every one of them.
+
+        Closed ones by close time, then the open ones by open time; all of one revision.
+        `opened_after` (an aware datetime or epoch milliseconds) is strict.
+        """
+        wanted = [hotkeys] if isinstance(hotkeys, str) else list(hotkeys)
+        if not wanted:
+            return {}
+        found = self._all_pages(wanted, open_only, opened_after, timeout_s)
+        return found[wanted[0]] if isinstance(hotkeys, str) else found
+
+    def book(
+        self, *, open_only: bool = False, timeout_s: float | None = None
+    ) -> Iterator[Position]:
+        """Every position of the book, all of one revision, as they arrive."""
+        request = pb.StreamBookRequest(open_only=open_only)
+        for frame in self._transport.stream("StreamBook", request, timeout_s):
+            for position in frame.positions:
+                yield wire.position_from_wire(position)
+
+    def hotkeys(self, *, timeout_s: float | None = None) -> list[HotkeyCounts]:
+        """Every hotkey that has positions, in alphabetical order, with its counts."""
+        return self._run(_calls.list_hotkeys(), timeout_s)
+
+    # ---------------------------------------------------------------- operating
+
+    def clear(
+        self, hotkey: str | None = None, *, expected_count: int, timeout_s: float | None = None
+    ) -> int:
+        """Removes all positions of a hotkey, or of all (None). Returns how many.
+
+        `expected_count` must be exactly what will go; otherwise CountMismatch says the number.
+        """
+        return self._run(_calls.clear(hotkey, expected_count), timeout_s)
+
+    def status(self, *, timeout_s: float | None = None) -> Status:
+        """What the server is, holds and does."""
+        return self._run(_calls.status(), timeout_s)
+
+    def verify(self, *, timeout_s: float | None = None) -> Verification:
+        """Checks every index against the positions and back, the digest, and the store on disk."""
+        return self._run(_calls.verify(), timeout_s)
+
+    def rebuild(self, *, timeout_s: float | None = None) -> Rebuilt:
+        """Makes the indexes anew from the positions in memory."""
+        return self._run(_calls.rebuild(), timeout_s)
+
+    def reload(self, *, timeout_s: float | None = None) -> Rebuilt:
+        """Makes the whole book anew from disk; reads go on meanwhile."""
+        return self._run(_calls.reload(), timeout_s)
+
+    def backup(
+        self,
+        to: str | os.PathLike[str],
+        *,
+        progress: Callable[[int, int], None] | None = None,
+        timeout_s: float | None = None,
+    ) -> int:
+        """Writes a consistent copy of the server's store to a new file. Returns its revision.
+
+        The copy is checked against the server's checksum, and only then takes its name.
+        """
+        return receive_backup(self._transport, Path(to), progress, timeout_s)
+
+    # ---------------------------------------------------------------- parts
+
+    def _run(self, call: _calls.Call[_T], timeout_s: float | None) -> _T:
+        reply = self._transport.call(call.method, call.request, timeout_s or self._timeout_s)
+        return call.read(reply)
+
+    def _all_pages(
+        self,
+        hotkeys: Sequence[str],
+        open_only: bool,
+        opened_after: datetime | int | None,
+        timeout_s: float | None,
+    ) -> dict[str, list[Position]]:
+        """Reads a listing to its end; begins anew where the server forgot it in between."""
+        token, found, tries = "", _empty(hotkeys), 1
+        while True:
+            try:
+                call = _calls.list_page(hotkeys, open_only, opened_after, token)
+                page = self._run(call, timeout_s)
+            except PageExpired:
+                if tries == LISTING_TRIES:
+                    raise
+                token, found, tries = "", _empty(hotkeys), tries + 1
+                continue
+            for hotkey, positions in page.found:
+                found[hotkey] += positions
+            if not page.next_token:
+                return found
+            token = page.next_token
+
+
+def _empty(hotkeys: Sequence[str]) -> dict[str, list[Position]]:
+    return {hotkey: [] for hotkey in hotkeys}

@@ -1,0 +1,113 @@
+"""The group of commands, what they have in common, and what their exit codes mean."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+import hotbook as api
+from hotbook._client import DEFAULT_TARGET
+
+EXIT_CODES: tuple[tuple[type[api.HotbookError], int], ...] = (
+    (api.InvalidArgument, 2),
+    (api.VersionConflict, 6),
+    (api.Refused, 4),
+    (api.LimitReached, 7),
+    (api.Unavailable, 5),
+    (api.DeadlineExceeded, 5),
+    (api.HotbookError, 1),
+)
+EXIT_USAGE = 2
+EXIT_NOT_FOUND = 3
+EXIT_REFUSED = 4
+EXIT_PROBLEMS = 8
+
+EPILOG = """\b
+Exit codes: 0 done; 1 a bug; 2 wrong usage or bad input; 3 not found; 4 refused by a rule, or
+not confirmed; 5 no answer; 6 version conflict; 7 a limit of the server; 8 problems found by verify.
+"""
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(api.__version__, prog_name="hotbook")
+def hotbook() -> None:
+    """The position server that answers 'what is open?' at once, from the command line."""
+
+
+class Asked:
+    """Where to ask and how to show the answer: the options that every command has."""
+
+    def __init__(self, target: str, output: str, timeout_s: float) -> None:
+        self.target = target
+        self.as_json = output == "json"
+        self.timeout_s = timeout_s
+
+    def connect(self) -> api.Client:
+        return api.connect(self.target, timeout_s=self.timeout_s)
+
+
+def command(name: str, timeout_s: float = 5.0) -> Callable[[Callable[..., None]], click.Command]:
+    """A command of the group that talks to a server. Its first parameter is `Asked`."""
+
+    def make(act: Callable[..., None]) -> click.Command:
+        @functools.wraps(act)
+        def run(target: str, output: str, timeout_s: float, **given: Any) -> None:
+            with told_errors():
+                act(Asked(target, output, timeout_s), **given)
+
+        for option in (
+            click.option(
+                "--timeout-s", type=click.FloatRange(min=0, min_open=True), default=timeout_s,
+                envvar="HOTBOOK_TIMEOUT_S", show_default=True, help="Longest wait for an answer.",
+            ),
+            click.option(
+                "-o", "--output", type=click.Choice(["table", "json"]), default="table",
+                envvar="HOTBOOK_OUTPUT", show_default=True, help="For people, or for programs.",
+            ),
+            click.option(
+                "-t", "--target", default=DEFAULT_TARGET, envvar="HOTBOOK_TARGET",
+                show_default=True, metavar="HOST:PORT", help="The server to ask.",
+            ),
+        ):  # fmt: skip
+            option(run)
+        return hotbook.command(name)(run)
+
+    return make
+
+
+class told_errors:  # noqa: N801 - reads as a statement
+    """Tells an error in one line on stderr, and exits with its code. No tracebacks for users."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, api.HotbookError):
+            click.echo(f"hotbook: {error.message}", err=True)
+            sys.exit(exit_code_of(error))
+
+
+def exit_code_of(error: api.HotbookError) -> int:
+    return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
+
+
+def confirm(warning: str, count: int, yes: bool) -> None:
+    """Says what will happen, and wants --yes or the typed count before it does."""
+    click.echo(warning, err=True)
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        click.echo("hotbook: nobody is there to ask: pass --yes to go on", err=True)
+        sys.exit(EXIT_REFUSED)
+    typed = click.prompt(f"Type {count} to go on", default="", show_default=False, err=True)
+    if typed.strip() != str(count):
+        click.echo("hotbook: not confirmed: nothing was changed", err=True)
+        sys.exit(EXIT_REFUSED)
+
+
+# The commands register themselves with the group.
+from hotbook.cli import operations, positions  # noqa: E402, F401

@@ -1,0 +1,186 @@
+"""Commands of operators: serve, status, clear, verify, rebuild, reload, backup, restore."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from hotbook_shared.bar import LateBar
+from rich.console import Console
+
+import hotbook as api
+from hotbook.cli import show
+from hotbook.cli.app import EXIT_PROBLEMS, Asked, command, confirm, hotbook
+
+_PASS_ON = {"ignore_unknown_options": True, "help_option_names": []}
+
+
+@hotbook.command("serve", context_settings=_PASS_ON)
+@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+def serve(args: tuple[str, ...]) -> None:
+    """Starts a server; `hotbook serve --help` tells every setting."""
+    _become("hotbook_server", args)
+
+
+@hotbook.command("restore", context_settings=_PASS_ON)
+@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+def restore(args: tuple[str, ...]) -> None:
+    """Puts a backup in place of a data folder's store; `hotbook restore --help`."""
+    _become("hotbook_server.restore", args)
+
+
+@command("status")
+def status(asked: Asked) -> None:
+    """What the server is, holds and does."""
+    with asked.connect() as book:
+        found = book.status()
+    if asked.as_json:
+        show.as_json(found)
+        return
+    running = show.duration(found.now_ms - found.started_ms)
+    show.facts([
+        ("server", f"hotbook {found.server_version} at {asked.target}"),
+        ("state", f"{found.state} for {running}"),
+        ("book", f"{found.book_id}, revision {found.revision}"),
+        ("digest", found.digest),
+        ("positions", f"{found.positions:,} of {found.hotkeys:,} hotkeys"),
+        ("open", f"{found.open_positions:,}"),
+        ("durability", f"{found.durability} {found.data_dir}".strip()),
+        ("waiting", f"{found.queue_depth:,} writes"),
+        ("quarantined", f"{found.quarantined:,} damaged rows" if found.quarantined else "nothing"),
+    ])  # fmt: skip
+    _show_calls(found.telemetry)
+
+
+def _show_calls(figures: Mapping[str, float]) -> None:
+    """How often each rpc was called, and how long the server took."""
+    names = [name[:-6] for name in figures if name.startswith("rpc.") and name.endswith(".count")]
+    if not names:
+        return
+    click.echo()
+    rows = []
+    for name in sorted(names):
+        count, most_s = figures[f"{name}.count"], figures[f"{name}.max"]
+        mean_s = figures[f"{name}.sum"] / count
+        rows.append((name[4:], f"{count:,.0f}", f"{mean_s * 1e3:.2f}", f"{most_s * 1e3:.2f}"))
+    columns = ("call", "count", "mean ms", "most ms")
+    show.table(columns, rows, right=columns[1:])
+
+
+@command("clear", timeout_s=60)
+@click.argument("hotkey", required=False)
+@click.option("--all", "everyone", is_flag=True, help="Every hotkey; the whole book.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def clear(asked: Asked, hotkey: str | None, everyone: bool, yes: bool) -> None:
+    """Removes all positions of a HOTKEY, or of all, for good.
+
+    Says how many will go and wants their number typed, or --yes. Should the number change
+    meanwhile, nothing is removed.
+    """
+    if everyone == (hotkey is not None):
+        raise click.UsageError("name a HOTKEY, or pass --all")
+    with asked.connect() as book:
+        held = [counts for counts in book.hotkeys() if everyone or counts.hotkey == hotkey]
+        count, opened = sum(h.positions for h in held), sum(h.open_positions for h in held)
+        if count:
+            whose = f"all {len(held):,} hotkeys" if everyone else str(hotkey)
+            what = f"{count:,} positions ({opened:,} open) of {whose}"
+            confirm(f"This removes {what} from {asked.target}.", count, yes)
+        removed = book.clear(hotkey, expected_count=count) if count else 0
+    if asked.as_json:
+        show.as_json({"removed": removed})
+    else:
+        click.echo(f"removed {removed:,} positions")
+
+
+@command("verify", timeout_s=600)
+def verify(asked: Asked) -> None:
+    """Checks every index against the positions and back, the digest, and the store on disk.
+
+    Exits with 8 where something is wrong.
+    """
+    with asked.connect() as book, _at_work("verifying"):
+        found = book.verify()
+    if asked.as_json:
+        show.as_json(found)
+    else:
+        for problem in found.problems:
+            click.echo(f"problem: {problem}")
+        verdict = "all is right" if found.ok else f"{found.problem_count:,} problems"
+        click.echo(
+            f"{verdict}: {found.positions:,} positions, {found.open_positions:,} open, "
+            f"{found.changes_checked:,} changes, revision {found.revision}, digest {found.digest}"
+        )
+    if not found.ok:
+        sys.exit(EXIT_PROBLEMS)
+
+
+@command("rebuild", timeout_s=600)
+def rebuild(asked: Asked) -> None:
+    """Makes the indexes anew from the positions in memory."""
+    with asked.connect() as book, _at_work("rebuilding"):
+        found = book.rebuild()
+    _show_rebuilt(
+        asked, found, "the indexes were wrong and are right now", "the indexes were right"
+    )
+
+
+@command("reload", timeout_s=600)
+def reload(asked: Asked) -> None:
+    """Makes the whole book anew from disk; reads go on meanwhile."""
+    with asked.connect() as book, _at_work("reloading"):
+        found = book.reload()
+    _show_rebuilt(asked, found, "memory and disk differed", "memory and disk were the same")
+
+
+@command("backup", timeout_s=3600)
+@click.argument("file", type=click.Path(path_type=Path))
+def backup(asked: Asked, file: Path) -> None:
+    """Writes a consistent copy of the server's store to a new FILE, while the server runs."""
+    with asked.connect() as book, LateBar("receiving", "bytes") as bar:
+        revision = book.backup(file, progress=bar, timeout_s=asked.timeout_s)
+    size = file.stat().st_size
+    if asked.as_json:
+        show.as_json({"file": str(file), "revision": revision, "bytes": size})
+    else:
+        click.echo(f"wrote {file} ({size:,} bytes, revision {revision})")
+
+
+def _show_rebuilt(asked: Asked, found: api.Rebuilt, changed: str, same: str) -> None:
+    if asked.as_json:
+        show.as_json(found)
+        return
+    aside = f", {found.quarantined:,} damaged rows set aside" if found.quarantined else ""
+    click.echo(
+        f"{changed if found.changed else same}: {found.positions:,} positions, "
+        f"{found.open_positions:,} open, revision {found.revision}{aside}"
+    )
+
+
+@contextmanager
+def _at_work(what: str) -> Iterator[None]:
+    """A sign of life for work whose length nobody knows; for people at a terminal only."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(f"{what}…"):
+        yield
+
+
+def _become(module: str, args: tuple[str, ...]) -> None:
+    """Lets a module of the server take this process over, so that signals reach it directly."""
+    if importlib.util.find_spec("hotbook_server") is None or not _has("apsw"):
+        click.echo("hotbook: serving needs more packages: pip install 'hotbook[server]'", err=True)
+        sys.exit(1)
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", module, *args])  # noqa: S606 - our own module
+
+
+def _has(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None

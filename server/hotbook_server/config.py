@@ -1,0 +1,163 @@
+"""Settings: one frozen model, filled from flags, then HOTBOOK_* variables, then hotbook.toml.
+
+The names are the same in all three: `queue_depth_max`, HOTBOOK_QUEUE_DEPTH_MAX and
+--queue-depth-max. A flag wins over a variable, a variable over the file.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal
+
+from hotbook_shared.model import Durability
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+_MIB = 1024 * 1024
+
+
+class BadSettings(Exception):
+    """A setting that cannot be used; the message is one line that names it and where it is set."""
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. A field's description is its help text and its documentation."""
+
+    model_config = SettingsConfigDict(env_prefix="HOTBOOK_", frozen=True, extra="forbid")
+    config_file: ClassVar[Path] = Path("hotbook.toml")
+
+    listen: str = Field(
+        "127.0.0.1:50700", description="Address of the gRPC server; port 0: any free one."
+    )
+    data_dir: Path = Field(
+        Path("hotbook-data"), description="Folder of the store; made if missing."
+    )
+    durability: Durability = Field(
+        Durability.FSYNC,
+        description="fsync: on disk before the answer. relaxed: on disk within a second. "
+        "memory: nothing on disk.",
+    )
+    metrics_listen: str = Field(
+        "127.0.0.1:50701", description="Address of the Prometheus endpoint; off: none."
+    )
+
+    message_max_bytes: int = Field(4 * _MIB, ge=1024, description="Largest message taken.")
+    concurrent_calls_max: int = Field(2_000, ge=1, description="Calls under way at once.")
+    queue_depth_max: int = Field(10_000, ge=1, description="Writes waiting for the journal.")
+    queue_max_bytes: int = Field(256 * _MIB, ge=1024, description="Bytes of the writes waiting.")
+    batch_max: int = Field(1_000, ge=1, description="Most writes in one commit.")
+    batch_wait_ms: float = Field(
+        10.0, ge=0, le=1_000, description="Most that a commit waits while other writes keep coming."
+    )
+    orders_max: int = Field(5_000, ge=1, description="Most orders in one position.")
+    items_max: int = Field(10_000, ge=1, description="Most positions in one SaveMany.")
+    page_size_default: int = Field(500, ge=1, description="Positions a page, where none is asked.")
+    page_size_max: int = Field(5_000, ge=1, description="Most positions a page.")
+    listings_max: int = Field(200, ge=1, description="Paged listings kept at once.")
+    listing_ttl_s: float = Field(60.0, gt=0, description="How long an unread listing is kept.")
+    stream_window: int = Field(256, ge=1, description="Unanswered saves in one SaveStream.")
+    call_timeout_s: float = Field(
+        30.0, gt=0, description="Deadline of a call that has none; most that a stream may stall."
+    )
+    drain_s: float = Field(10.0, ge=0, description="How long a stop waits for calls to end.")
+
+    requests_kept_max: int = Field(1_000_000, ge=1, description="Request ids remembered.")
+    requests_kept_hours: float = Field(
+        24.0, gt=0, description="How long a request id is remembered."
+    )
+    changes_kept_max: int = Field(100_000, ge=1, description="Newest changes kept in the journal.")
+    disk_free_min_bytes: int = Field(
+        32 * _MIB, ge=0, description="Writes are refused while the disk has less room than this."
+    )
+    telemetry_names_max: int = Field(
+        10_000, ge=1, description="Metrics kept; the stalest goes first."
+    )
+    slow_call_ms: float = Field(1_000.0, gt=0, description="Calls slower than this are logged.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least level logged."
+    )
+    log_format: Literal["auto", "text", "json"] = Field(
+        "auto", description="auto: text on a terminal, JSON lines elsewhere."
+    )
+    reflection: bool = Field(True, description="Serve the protos to tools such as grpcurl.")
+
+    @field_validator("listen", "metrics_listen")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if value != "off" and not (host and port.isdecimal() and int(port) < 65536):
+            raise ValueError("must be HOST:PORT")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - we read no .env
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - nor secrets folders
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        toml = TomlConfigSettingsSource(settings_cls, cls.config_file)
+        return init_settings, env_settings, toml
+
+    @functools.cached_property
+    def as_mapping(self) -> Mapping[str, str]:
+        """Every setting as text, made once for each instance and safe to hand out: read only."""
+        return MappingProxyType({name: str(value) for name, value in self.model_dump().items()})
+
+    @property
+    def on_disk(self) -> bool:
+        return self.durability is not Durability.MEMORY
+
+
+def load_settings(config_file: Path | None = None, **flags: Any) -> Settings:
+    """The settings in force. Raises BadSettings, in one line, for the first that is wrong."""
+    if config_file is not None and not config_file.is_file():
+        raise BadSettings(f"there is no settings file {config_file}")
+    unknown = [
+        name for name in os.environ
+        if name.startswith("HOTBOOK_") and name[8:].lower() not in Settings.model_fields
+        and name not in CLIENT_VARIABLES
+    ]  # fmt: skip
+    if unknown:
+        raise BadSettings(f"there is no setting behind the variable {unknown[0]}")
+
+    file = config_file or Settings.config_file
+
+    class FromFile(Settings):
+        config_file: ClassVar[Path] = file
+
+    try:
+        return FromFile(**flags)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        given = "" if first["type"] == "extra_forbidden" else f", got {first['input']!r}"
+        reason = first["msg"].removeprefix("Value error, ")
+        raise BadSettings(f"setting {name} ({_origin(name, flags)}): {reason}{given}") from None
+    except (SettingsError, ValueError) as error:
+        raise BadSettings(f"{file}: {error}") from None
+
+
+CLIENT_VARIABLES = frozenset(
+    {"HOTBOOK_TARGET", "HOTBOOK_OUTPUT", "HOTBOOK_TIMEOUT_S", "HOTBOOK_CONFIG"}
+)
+"""Variables of the command line client, which share the prefix."""
+
+
+def _origin(name: str, flags: Mapping[str, Any]) -> str:
+    if name in flags:
+        return "--" + name.replace("_", "-")
+    variable = f"HOTBOOK_{name.upper()}"
+    return variable if variable in os.environ else "the settings file"

@@ -1,0 +1,1 @@
+"""The durable store, behind one contract: base.py; sqlite.py on disk, memory.py without."""

@@ -1,0 +1,123 @@
+"""The contract of a journal. tests/conformance runs one suite over every implementation."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+from hotbook_shared.record import Change, Record
+
+CHAIN_START = bytes(16)
+"""What the first change of a book is chained to."""
+
+Progress = Callable[[int, int], None]
+"""Called now and then with what is done, and how much there is."""
+
+
+class KeptRequest(msgspec.Struct, frozen=True, gc=False):
+    """A request that was answered: enough to know it again. The outcome stays in the journal."""
+
+    request_id: str
+    fingerprint: int
+    sequence: int
+    at_ms: int
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """What one commit writes, all of it or nothing."""
+
+    changes: Sequence[Change]
+    requests: Sequence[tuple[KeptRequest, bytes]]
+    at_ms: int
+    forget_requests_until: int = 0
+    """Requests up to this sequence are no longer needed."""
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """The book as the journal holds it."""
+
+    records: list[Record]
+    revision: int
+    requests: list[KeptRequest]
+    quarantined: int
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """What a check of the journal against the book of the same revision found."""
+
+    problems: list[str]
+    changes: int
+
+
+class DiskIsFull(Exception):
+    """Nothing of the batch was written; later ones may be, when there is room."""
+
+
+class JournalBroken(Exception):
+    """The store cannot be trusted any more; whether the batch was written is unknown."""
+
+
+class Journal(Protocol):
+    """One writer calls `append`, `outcome` and `flush` from one thread at a time; `load` while no
+    append is under way; `check` and `backup` from any thread at any time."""
+
+    book_id: str
+
+    def load(self, progress: Progress | None = None) -> Loaded:
+        """Everything. What is damaged is set aside and counted."""
+
+    def append(self, batch: Batch) -> None:
+        """Writes a batch. When it returns, the batch is as safe as the mode promises."""
+
+    def outcome(self, sequence: int) -> bytes | None:
+        """The outcome that was kept with a request."""
+
+    def quarantined(self) -> int:
+        """How many damaged rows have been set aside."""
+
+    def snapshot(self) -> Snapshot:
+        """A view of the journal as it stands now; later appends do not show in it."""
+
+    def backup(self, to: Path) -> int:
+        """Writes a complete copy of the store as it stands. Returns the copy's revision."""
+
+    def flush(self) -> None:
+        """Brings to disk what an append left to be brought there later (relaxed mode)."""
+
+    def close(self) -> None: ...
+
+
+class Snapshot(Protocol):
+    """The journal at one revision, to be read at leisure on another thread, then closed."""
+
+    def check(self, records: dict[str, Record], revision: int) -> Checked:
+        """Compares every stored position with the book's, and every change with its chain."""
+
+    def close(self) -> None: ...
+
+
+def change_bytes(change: Change) -> bytes:
+    """What a change says, for checksums: the same on every machine and version."""
+    wire = change.record.wire if change.record is not None else b""
+    return b"%d %d %s\0%s" % (change.revision, change.kind, change.key.encode(), wire)
+
+
+def crc_of(said: bytes) -> int:
+    return zlib.crc32(said)
+
+
+def link(chain: bytes, said: bytes) -> bytes:
+    """The next value of the chain: no change can be altered, dropped or moved unseen."""
+    return hashlib.sha256(chain + said).digest()[:16]
+
+
+def chained(chain: bytes, changes: Sequence[Change]) -> Iterator[tuple[Change, int, bytes]]:
+    """Each change with its checksum and its link, following the chain's present end."""
+    for change in changes:
+        said = change_bytes(change)
+        chain = link(chain, said)
+        yield change, crc_of(said), chain

@@ -1,0 +1,79 @@
+"""A journal without a disk: for tests, experiments and `--durability memory`.
+
+Keeps what the SQLite journal keeps, in dicts over the same records, so that reload and verify
+mean the same in both. Nothing survives the process.
+"""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+from hotbook_shared.book import Book
+from hotbook_shared.errors import Unsupported
+from hotbook_shared.record import Record
+
+from hotbook_server.journal.base import (
+    CHAIN_START,
+    Batch,
+    Checked,
+    KeptRequest,
+    Loaded,
+    Progress,
+    chained,
+)
+
+
+class MemoryJournal:
+    def __init__(self) -> None:
+        self.book_id = uuid.uuid4().hex
+        self._book = Book()
+        self._chain = CHAIN_START
+        self._requests: dict[int, tuple[KeptRequest, bytes]] = {}
+
+    def load(self, progress: Progress | None = None) -> Loaded:
+        records = sorted(self._book.positions.by_uuid.values(), key=lambda record: record.revision)
+        if progress is not None:
+            progress(len(records), len(records))
+        requests = [kept for kept, _ in self._requests.values()]
+        return Loaded(records, self._book.revision, requests, quarantined=0)
+
+    def append(self, batch: Batch) -> None:
+        for change, _crc, link in chained(self._chain, batch.changes):
+            self._book.apply(change)
+            self._chain = link
+        for kept, outcome in batch.requests:
+            self._requests[kept.sequence] = kept, outcome
+        while self._requests and next(iter(self._requests)) <= batch.forget_requests_until:
+            del self._requests[next(iter(self._requests))]
+
+    def outcome(self, sequence: int) -> bytes | None:
+        kept = self._requests.get(sequence)
+        return None if kept is None else kept[1]
+
+    def quarantined(self) -> int:
+        return 0
+
+    def snapshot(self) -> MemorySnapshot:
+        return MemorySnapshot(self._book.positions.by_uuid.copy())
+
+    def backup(self, to: Path) -> int:
+        raise Unsupported(f"a book in memory has no store to copy to {to.name}")
+
+    def flush(self) -> None:
+        """Nothing is ever left to be brought to disk."""
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class MemorySnapshot:
+    def __init__(self, records: dict[str, Record]) -> None:
+        self._records = records
+
+    def check(self, records: dict[str, Record], revision: int) -> Checked:  # noqa: ARG002
+        same = self._records == records
+        return Checked([] if same else ["the journal in memory differs from the book"], 0)
+
+    def close(self) -> None:
+        """Nothing to let go of."""

@@ -1,0 +1,63 @@
+-- The book's tables. Every index is named with the query that uses it; tests/server/test_journal_sqlite.py
+-- asks SQLite whether it does.
+
+-- Facts about the store itself.
+CREATE TABLE meta (
+    name  TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- The positions as they stand. `wire` is the whole position; the other columns repeat parts of it for
+-- people who read the store with SQL. `digest` proves `wire`.
+CREATE TABLE positions (
+    position_uuid TEXT NOT NULL,
+    hotkey        TEXT NOT NULL,
+    trade_pair    TEXT NOT NULL,
+    campaign_id   TEXT,              -- NULL: an ordinary position
+    open_ms       INTEGER NOT NULL,
+    close_ms      INTEGER,           -- NULL: open
+    version       INTEGER NOT NULL,
+    revision      INTEGER NOT NULL,
+    digest        BLOB NOT NULL,
+    wire          BLOB NOT NULL
+);
+
+-- Writing and reading one position.
+CREATE UNIQUE INDEX positions_by_uuid ON positions (position_uuid);
+
+-- One hotkey's positions, and clearing them.
+CREATE INDEX positions_by_hotkey ON positions (hotkey, open_ms);
+
+-- What is open on a pair; and the last line of defence of the rule of one.
+CREATE UNIQUE INDEX positions_open ON positions (hotkey, trade_pair)
+    WHERE close_ms IS NULL AND campaign_id IS NULL;
+
+-- The newest changes, in order. `chain` links each to the one before.
+CREATE TABLE changes (
+    revision INTEGER PRIMARY KEY,
+    kind     INTEGER NOT NULL,       -- 1 saved, 2 removed, 3 cleared
+    key      TEXT NOT NULL,          -- uuid; for cleared: hotkey, or empty for the whole book
+    wire     BLOB,
+    at_ms    INTEGER NOT NULL,
+    crc      INTEGER NOT NULL,
+    chain    BLOB NOT NULL
+);
+
+-- Requests that were answered. Looked up by sequence: the ids are in the server's memory.
+CREATE TABLE requests (
+    sequence    INTEGER PRIMARY KEY,
+    request_id  TEXT NOT NULL,
+    fingerprint BLOB NOT NULL,
+    outcome     BLOB NOT NULL,
+    at_ms       INTEGER NOT NULL
+);
+
+-- Rows that were found damaged, as they were found.
+CREATE TABLE quarantine (
+    found_ms      INTEGER NOT NULL,
+    position_uuid TEXT,
+    hotkey        TEXT,
+    reason        TEXT NOT NULL,
+    digest        BLOB,
+    wire          BLOB
+);

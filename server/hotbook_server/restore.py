@@ -1,0 +1,176 @@
+"""`python -m hotbook_server.restore`: puts a backup in place of a data folder's store.
+
+Works on a folder that no server owns. The backup is checked before anything is touched; the store
+that stood there is kept beside it under another name; the backup takes its place in one rename.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import apsw
+import click
+import msgspec
+from hotbook_shared.bar import LateBar
+
+from hotbook_server.config import BadSettings, load_settings
+from hotbook_server.journal.base import JournalBroken
+from hotbook_server.journal.sqlite import (
+    STORE_NAME,
+    FolderInUse,
+    SqliteSnapshot,
+    StoreTooNew,
+    lock_folder,
+    migrations,
+    read_records,
+)
+
+EXIT_REFUSED = 4
+EXIT_USAGE = 2
+
+
+class CannotRestore(Exception):
+    """Nothing was changed; the message says why."""
+
+
+class Contents(msgspec.Struct, frozen=True):
+    """What a store holds."""
+
+    positions: int
+    revision: int
+
+
+def inspect_backup(backup: Path, bar: LateBar) -> Contents:
+    """Reads all of a backup. Raises CannotRestore at the first thing that is wrong with it."""
+    if not backup.is_file():
+        raise CannotRestore(f"there is no backup {backup}")
+    try:
+        connection = apsw.Connection(str(backup), flags=apsw.SQLITE_OPEN_READONLY)
+        try:
+            return _inspect(connection, backup, bar)
+        finally:
+            connection.close()
+    except apsw.Error as error:
+        raise CannotRestore(f"{backup} is not a store of hotbook: {error}") from error
+
+
+def _inspect(connection: apsw.Connection, backup: Path, bar: LateBar) -> Contents:
+    schema = connection.execute("PRAGMA user_version").get
+    if not 0 < schema <= migrations()[-1][0]:
+        raise CannotRestore(
+            f"{backup} has schema {schema}, which this version does not know"
+        )
+    sound = connection.execute("PRAGMA integrity_check").get
+    if sound != "ok":
+        raise CannotRestore(f"{backup} is damaged: {sound}")
+    records, damaged = read_records(connection, bar)
+    if damaged:
+        raise CannotRestore(f"{backup} is damaged: {damaged[0][1]} (row {damaged[0][0]})")
+    revision = connection.execute("SELECT max(revision) FROM changes").get or 0
+    checked = SqliteSnapshot(backup)
+    try:
+        problems = checked.check({r.position_uuid: r for r in records}, revision).problems
+    finally:
+        checked.close()
+    if problems:
+        raise CannotRestore(f"{backup} is damaged: {problems[0]}")
+    return Contents(len(records), revision)
+
+
+def restore(backup: Path, folder: Path, *, overwrite: bool) -> Path | None:
+    """Puts an inspected backup in place. Returns where the store that stood there is kept."""
+    folder.mkdir(parents=True, exist_ok=True)
+    store = folder / STORE_NAME
+    with lock_folder(folder):
+        if store.exists() and not overwrite:
+            raise CannotRestore(f"{folder} holds a store already: pass --overwrite to replace it")
+        fresh = folder / f"{STORE_NAME}.restoring"
+        shutil.copyfile(backup, fresh)
+        _make_new_book(fresh)
+        kept = _keep_aside(store) if store.exists() else None
+        fresh.rename(store)
+        _sync(folder)
+    return kept
+
+
+def _make_new_book(store: Path) -> None:
+    """A restored book is another book: its revisions may say other things from here on."""
+    connection = apsw.Connection(str(store), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection.execute("PRAGMA journal_mode = DELETE").fetchall()
+    with connection:
+        connection.execute("UPDATE meta SET value = ? WHERE name = 'book_id'", (uuid.uuid4().hex,))
+    connection.close()
+    _sync(store)
+
+
+def _keep_aside(store: Path) -> Path:
+    """Gives the old store a second name. Its log must not be there when the new one comes."""
+    kept = store.with_name(f"{store.name}.replaced-{time.time_ns() // 1_000_000}")
+    os.link(store, kept)
+    for ending in ("-wal", "-shm"):
+        log = store.with_name(store.name + ending)
+        if log.exists():
+            log.rename(kept.with_name(kept.name + ending))
+    _sync(store.parent)
+    return kept
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@click.command(name="restore")
+@click.argument("backup", type=click.Path(path_type=Path))
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Where to restore.")
+@click.option("--overwrite", is_flag=True, help="Replace the store that stands there; it is kept.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def main(backup: Path, data_dir: Path | None, overwrite: bool, yes: bool) -> None:
+    """Puts a BACKUP in place of a data folder's store, while no server runs on the folder."""
+    try:
+        flags = {} if data_dir is None else {"data_dir": data_dir}
+        folder = load_settings(**flags).data_dir
+        with LateBar("reading the backup") as bar:
+            contents = inspect_backup(backup, bar)
+        click.echo(
+            f"{backup} holds {contents.positions:,} positions at revision {contents.revision}. "
+            f"It becomes the store of {folder}."
+        )
+        if overwrite and not yes:
+            _ask(contents.positions)
+        kept = restore(backup, folder, overwrite=overwrite)
+    except BadSettings as error:
+        _stop(str(error), EXIT_USAGE)
+    except (CannotRestore, FolderInUse, StoreTooNew, JournalBroken) as error:
+        _stop(str(error), EXIT_REFUSED)
+    except OSError as error:
+        _stop(f"cannot restore into {folder}: {error}", EXIT_REFUSED)
+    else:
+        click.echo(f"restored {contents.positions:,} positions into {folder}")
+        if kept is not None:
+            click.echo(f"what stood there is kept as {kept}")
+
+
+def _ask(count: int) -> None:
+    if not sys.stdin.isatty():
+        raise CannotRestore("nobody is there to ask: pass --yes to go on")
+    typed = click.prompt(f"Type {count} to go on", default="", show_default=False)
+    if typed.strip() != str(count):
+        raise CannotRestore("not confirmed: nothing was changed")
+
+
+def _stop(message: str, code: int) -> None:
+    click.echo(f"hotbook: {message}", err=True)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

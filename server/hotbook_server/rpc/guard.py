@@ -1,0 +1,186 @@
+"""What stands around every call: parsing, deadline, errors to status, telemetry, logs.
+
+One wrapper a kind of call, put on when the service is registered, in place of gRPC's interceptors:
+the same for every method, and cheaper, for nothing is looked up call by call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from time import perf_counter
+from typing import Any, NoReturn
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+from hotbook_shared import wire
+from hotbook_shared.errors import DeadlineExceeded, HotbookError, InternalError, InvalidArgument
+
+from hotbook_server.config import Settings
+from hotbook_server.logs import log
+from hotbook_server.telemetry import Telemetry
+
+CORRELATION_KEY = "x-correlation-id"
+_CORRELATION = re.compile(r"[\x21-\x7e]{1,128}").fullmatch
+_NO_ANSWER = (
+    "no answer in time; the outcome of a write is unknown: repeat it with the same request id"
+)
+
+
+class Call:
+    """One call as a method sees it."""
+
+    __slots__ = ("body", "context", "has_deadline", "method", "timeout_s")
+
+    def __init__(self, method: str, body: bytes, context: Any, default_timeout_s: float) -> None:
+        self.method = method
+        self.body = body
+        self.context = context
+        remaining = context.time_remaining()
+        self.has_deadline = remaining is not None
+        self.timeout_s: float = default_timeout_s if remaining is None else remaining
+
+    @property
+    def correlation_id(self) -> str:
+        """The caller's own mark for this call, for logs and errors; made up where there is none."""
+        for key, value in self.context.invocation_metadata() or ():
+            if key == CORRELATION_KEY and _CORRELATION(value):
+                return str(value)
+        return uuid.uuid4().hex
+
+
+Unary = Callable[[Any, Call], Awaitable[bytes]]
+ServerStream = Callable[[Any, Call], AsyncIterator[bytes]]
+BidiStream = Callable[[AsyncIterator[Any], Call], AsyncIterator[bytes]]
+
+
+class Guard:
+    """Makes gRPC handlers of a service's methods."""
+
+    def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
+        self._timeout_s = settings.call_timeout_s
+        self._slow_s = settings.slow_call_ms / 1000
+        self._telemetry = telemetry
+
+    def handlers(self, service: ServiceDescriptor, methods: object) -> grpc.GenericRpcHandler:
+        """All methods of a service; each is named after its rpc, in snake case."""
+        return grpc.method_handlers_generic_handler(
+            service.full_name,
+            {
+                method.name: self._handler(method, getattr(methods, _snake(method.name)))
+                for method in service.methods
+            },
+        )
+
+    def _handler(self, method: MethodDescriptor, act: Any) -> Any:
+        # Bytes in, bytes out: garbage gets our error, and ready answers are not encoded again.
+        if method.client_streaming:
+            return grpc.stream_stream_rpc_method_handler(self._bidi(method, act))
+        if method.server_streaming:
+            return grpc.unary_stream_rpc_method_handler(self._server_stream(method, act))
+        return grpc.unary_unary_rpc_method_handler(self._unary(method, act))
+
+    def _unary(self, method: MethodDescriptor, act: Unary) -> Any:
+        parse, name, series = _parser(method), method.name, f"rpc.{method.name}"
+        record, slow_s, default_timeout_s = self._telemetry.record, self._slow_s, self._timeout_s
+
+        async def unary(body: bytes, context: Any) -> bytes:
+            started = perf_counter()
+            call = Call(name, body, context, default_timeout_s)
+            try:
+                if call.has_deadline:  # gRPC itself ends the call when it passes
+                    return await act(parse(body), call)
+                async with asyncio.timeout(default_timeout_s):
+                    return await act(parse(body), call)
+            except TimeoutError:
+                await self._refuse(call, DeadlineExceeded(_NO_ANSWER))
+            except HotbookError as error:
+                await self._refuse(call, error)
+            except Exception as error:
+                await self._fail(call, error)
+            finally:
+                seconds = perf_counter() - started
+                record(series, seconds)
+                if seconds > slow_s:
+                    log.warning("slow call", rpc=name, seconds=round(seconds, 3))
+
+        return unary
+
+    def _server_stream(self, method: MethodDescriptor, act: ServerStream) -> Any:
+        parse = _parser(method)
+
+        async def server_stream(body: bytes, context: Any) -> None:
+            call = Call(method.name, body, context, self._timeout_s)
+            await self._send(call, lambda: act(parse(body), call))
+
+        return server_stream
+
+    def _bidi(self, method: MethodDescriptor, act: BidiStream) -> Any:
+        parse = _parser(method)
+
+        async def requests(context: Any) -> AsyncIterator[Any]:
+            while (body := await context.read()) is not grpc.aio.EOF:
+                yield parse(body), body
+
+        async def bidi(_: Any, context: Any) -> None:
+            call = Call(method.name, b"", context, self._timeout_s)
+            await self._send(call, lambda: act(requests(context), call))
+
+        return bidi
+
+    async def _send(self, call: Call, replies: Callable[[], AsyncIterator[bytes]]) -> None:
+        """Writes a stream of replies. A reader that takes nothing for too long is cut off."""
+        started = perf_counter()
+        try:
+            async for reply in replies():
+                async with asyncio.timeout(self._timeout_s):
+                    await call.context.write(reply)
+        except TimeoutError:
+            stalled = f"nothing was read for {self._timeout_s:g} s"
+            await self._refuse(call, DeadlineExceeded(stalled))
+        except HotbookError as error:
+            await self._refuse(call, error)
+        except Exception as error:
+            await self._fail(call, error)
+        finally:
+            self._telemetry.record(f"rpc.{call.method}", perf_counter() - started)
+
+    async def _refuse(self, call: Call, error: HotbookError) -> NoReturn:
+        self._telemetry.record(f"refused.{error.code}")
+        status, message, details = wire.error_to_status(error)
+        log.debug("refused", rpc=call.method, code=error.code, reason=message)
+        await call.context.abort(status, message, wire.error_metadata(details))
+        raise AssertionError("abort raises")
+
+    async def _fail(self, call: Call, error: Exception) -> NoReturn:
+        if isinstance(error, grpc.aio.AbortError):
+            raise error
+        mark = call.correlation_id
+        log.error("a call failed", rpc=call.method, correlation_id=mark, exc_info=error)
+        await self._refuse(
+            call,
+            InternalError(
+                f"a bug in the server; its log has more under {mark}", correlation_id=mark
+            ),
+        )
+
+
+def _parser(method: MethodDescriptor) -> Callable[[bytes], Message]:
+    kind = GetMessageClass(method.input_type)
+
+    def parse(body: bytes) -> Message:
+        try:
+            return kind.FromString(body)
+        except DecodeError:
+            name = method.input_type.full_name
+            raise InvalidArgument(f"the request is not a {name}", field="request") from None
+
+    return parse
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()

@@ -1,0 +1,139 @@
+"""The Operations service: what operators do to the book as a whole."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from hotbook_shared import __version__
+from hotbook_shared.errors import InvalidArgument, Unsupported
+from hotbook_shared.pb import hotbook_pb2 as pb
+from hotbook_shared.wire import DURABILITY_NUMBER
+
+from hotbook_server.clock import Clock
+from hotbook_server.commands import Clear, ClearDone
+from hotbook_server.config import Settings
+from hotbook_server.engine import Engine, request_key
+from hotbook_server.journal.sqlite import BACKUP_PREFIX
+from hotbook_server.logs import log
+from hotbook_server.rpc import shape
+from hotbook_server.rpc.guard import Call
+from hotbook_server.telemetry import Telemetry
+
+PROBLEMS_TOLD = 100
+CHUNK_BYTES = 1024 * 1024
+
+
+class OperationsService:
+    def __init__(
+        self, settings: Settings, engine: Engine, clock: Clock, telemetry: Telemetry
+    ) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._clock = clock
+        self._telemetry = telemetry
+        self._started_ms = clock.now_ms()
+        self._durability = DURABILITY_NUMBER[settings.durability]
+
+    async def clear(self, request: pb.ClearRequest, call: Call) -> bytes:
+        shape.check_request_id(request.request_id)
+        if request.every_hotkey == bool(request.hotkey):
+            raise InvalidArgument("name one hotkey, or set every_hotkey", field="hotkey")
+        if request.hotkey:
+            shape.check_hotkey(request.hotkey)
+        outcome = await self._engine.submit(
+            Clear(request.hotkey, request.expected_count),
+            request_key(request.request_id, call.method, call.body),
+            timeout_s=call.timeout_s,
+            size=len(call.body),
+        )
+        assert isinstance(outcome, ClearDone)
+        log.info("cleared", hotkey=request.hotkey or "all", removed=outcome.removed,
+                 correlation_id=call.correlation_id)  # fmt: skip
+        return pb.ClearReply(
+            revision=outcome.revision, removed=outcome.removed, durability=self._durability
+        ).SerializeToString()
+
+    async def status(self, request: pb.StatusRequest, call: Call) -> bytes:  # noqa: ARG002
+        engine = self._engine
+        positions = engine.book.positions
+        return pb.StatusReply(
+            revision=engine.book.revision,
+            server_version=__version__,
+            book_id=engine.journal.book_id,
+            state=engine.state,
+            durability=self._durability,
+            positions=len(positions.by_uuid),
+            open_positions=positions.open_count,
+            hotkeys=len(positions.by_hotkey),
+            quarantined=engine.quarantined,
+            digest=engine.book.digest,
+            started_ms=self._started_ms,
+            now_ms=self._clock.now_ms(),
+            queue_depth=engine.queue_depth,
+            data_dir=str(self._settings.data_dir.absolute()) if self._settings.on_disk else "",
+            settings=self._settings.as_mapping,
+            telemetry=self._telemetry.as_figures(),
+        ).SerializeToString()
+
+    async def verify(self, request: pb.VerifyRequest, call: Call) -> bytes:  # noqa: ARG002
+        book, problems, changes = await self._engine.verify()
+        if problems:
+            log.error("verify found problems", count=len(problems), first=problems[0])
+        return pb.VerifyReply(
+            revision=book.revision,
+            ok=not problems,
+            problems=problems[:PROBLEMS_TOLD],
+            problem_count=len(problems),
+            digest=book.digest,
+            positions=len(book.positions.by_uuid),
+            open_positions=book.positions.open_count,
+            changes_checked=changes,
+        ).SerializeToString()
+
+    async def rebuild(self, request: pb.RebuildRequest, call: Call) -> bytes:  # noqa: ARG002
+        changed = await self._engine.rebuild()
+        book = self._engine.book
+        log.info("rebuilt", changed=changed, correlation_id=call.correlation_id)
+        return pb.RebuildReply(
+            revision=book.revision,
+            positions=len(book.positions.by_uuid),
+            open_positions=book.positions.open_count,
+            changed=changed,
+        ).SerializeToString()
+
+    async def reload(self, request: pb.ReloadRequest, call: Call) -> bytes:  # noqa: ARG002
+        changed = await self._engine.reload()
+        book = self._engine.book
+        log.info("reloaded", changed=changed, correlation_id=call.correlation_id)
+        return pb.ReloadReply(
+            revision=book.revision,
+            positions=len(book.positions.by_uuid),
+            open_positions=book.positions.open_count,
+            quarantined=self._engine.quarantined,
+            changed=changed,
+        ).SerializeToString()
+
+    async def backup(self, request: pb.BackupRequest, call: Call) -> AsyncIterator[bytes]:  # noqa: ARG002
+        if not self._settings.on_disk:
+            raise Unsupported("a book in memory has no store to back up")
+        with tempfile.TemporaryDirectory(
+            prefix=BACKUP_PREFIX, dir=self._settings.data_dir
+        ) as folder:
+            copy = Path(folder) / "copy.db"
+            revision = await asyncio.to_thread(self._engine.journal.backup, copy)
+            total, seen = copy.stat().st_size, hashlib.sha256()
+            with copy.open("rb") as file:
+                while data := await asyncio.to_thread(file.read, CHUNK_BYTES):
+                    seen.update(data)
+                    last = file.tell() == total
+                    yield pb.BackupFrame(
+                        revision=revision,
+                        total_bytes=total,
+                        data=data,
+                        sha256=seen.hexdigest() if last else "",
+                    ).SerializeToString()
+        log.info("backed up", revision=revision, bytes=total, correlation_id=call.correlation_id)

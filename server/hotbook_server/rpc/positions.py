@@ -1,0 +1,367 @@
+"""The Positions service: check the shape, ask the book or the engine, answer with ready bytes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+
+from hotbook_shared.errors import (
+    HotbookError,
+    InvalidArgument,
+    QueueFull,
+    RequestReused,
+    Unavailable,
+)
+from hotbook_shared.pb import hotbook_pb2 as pb
+from hotbook_shared.pb import records_pb2 as raw
+from hotbook_shared.record import Record
+from hotbook_shared.wire import DURABILITY_NUMBER, refusal_to_wire
+
+from hotbook_server.clock import Clock
+from hotbook_server.commands import (
+    AnyOutcome,
+    Delete,
+    DeleteDone,
+    RefusedOutcome,
+    Save,
+    SaveDone,
+    SaveMany,
+    SaveManyDone,
+)
+from hotbook_server.config import Settings
+from hotbook_server.engine import YIELD_EVERY, Engine, request_key
+from hotbook_server.rpc import shape
+from hotbook_server.rpc.guard import Call
+from hotbook_server.rpc.listings import Found, Listing, Listings
+
+FRAME_BYTES = 512 * 1024
+"""About how much a frame of a stream, or a page of a listing, holds at most."""
+
+
+class PositionsService:
+    def __init__(self, settings: Settings, engine: Engine, clock: Clock) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._listings = Listings(settings, clock)
+        self._durability = DURABILITY_NUMBER[settings.durability]
+
+    # ---------------------------------------------------------------- writing
+
+    async def save(self, request: pb.SaveRequest, call: Call) -> bytes:
+        save, key = self._save_of(request), request_key(request.request_id, call.method, call.body)
+        outcome = await self._engine.submit(
+            save, key, timeout_s=call.timeout_s, size=len(call.body)
+        )
+        assert isinstance(outcome, SaveDone)
+        return self._saved(outcome).SerializeToString()
+
+    async def save_many(self, request: pb.SaveManyRequest, call: Call) -> bytes:
+        shape.check_request_id(request.request_id)
+        most = self._settings.items_max
+        if len(request.items) > most:
+            raise InvalidArgument(
+                f"items has {len(request.items)} positions; at most {most} are taken", field="items"
+            )
+        saves: list[Save] = []
+        refused: dict[int, HotbookError] = {}
+        for number, item in enumerate(request.items):
+            if number % YIELD_EVERY == YIELD_EVERY - 1:
+                await asyncio.sleep(0)  # a large request does not keep readers waiting
+            try:
+                saves.append(self._checked(item, f"items[{number}].position"))
+            except InvalidArgument as error:
+                if request.all_or_nothing:
+                    raise
+                refused[number] = error
+        outcome = await self._engine.submit(
+            SaveMany(tuple(saves), request.all_or_nothing),
+            request_key(request.request_id, call.method, call.body),
+            timeout_s=call.timeout_s,
+            size=len(call.body),
+        )
+        assert isinstance(outcome, SaveManyDone)
+        decided = iter(outcome.outcomes)
+        outcomes = [
+            _refused(refused[number]) if number in refused else self._outcome(next(decided))
+            for number in range(len(request.items))
+        ]
+        return pb.SaveManyReply(
+            revision=outcome.revision, outcomes=outcomes, durability=self._durability
+        ).SerializeToString()
+
+    async def save_stream(
+        self, requests: AsyncIterator[tuple[pb.SaveRequest, bytes]], call: Call
+    ) -> AsyncIterator[bytes]:
+        """Reads ahead of the answers, up to the window; answers in the order of the requests."""
+        begun: asyncio.Queue[Awaitable[AnyOutcome] | None] = asyncio.Queue(
+            self._settings.stream_window
+        )
+
+        async def read() -> None:
+            async for request, body in requests:
+                await begun.put(await self._begin(request, body, call))
+
+        async def read_to_the_end() -> None:
+            """Until the caller ends the stream, sends garbage, or the server stops."""
+            reading = asyncio.create_task(read())
+            stopping = asyncio.create_task(self._engine.stopping.wait())
+            try:
+                await asyncio.wait((reading, stopping), return_when=asyncio.FIRST_COMPLETED)
+                if reading.done():
+                    await reading
+                else:
+                    raise Unavailable("the server is stopping: send again what was not answered")
+                await begun.put(None)
+            except HotbookError as error:
+                await begun.put(_failed(error))
+            finally:
+                reading.cancel()
+                stopping.cancel()
+
+        reader = asyncio.create_task(read_to_the_end())
+        try:
+            while (answer := await begun.get()) is not None:
+                outcome = await answer
+                assert isinstance(outcome, SaveDone | RefusedOutcome)
+                yield self._outcome(outcome).SerializeToString()
+        finally:
+            reader.cancel()
+
+    async def _begin(
+        self, request: pb.SaveRequest, body: bytes, call: Call
+    ) -> Awaitable[AnyOutcome]:
+        """Hands one save of a stream to the engine; waits where the engine's queue is full."""
+        try:
+            save, key = self._save_of(request), request_key(request.request_id, call.method, body)
+        except InvalidArgument as error:
+            return _decided(RefusedOutcome.of(error, self._engine.book.revision))
+        while True:
+            try:
+                return self._engine.enqueue(
+                    save, key, timeout_s=self._settings.call_timeout_s, size=len(body)
+                )
+            except QueueFull:
+                await self._engine.room.wait()
+            except RequestReused as error:
+                return _decided(RefusedOutcome.of(error, self._engine.book.revision))
+
+    # ---------------------------------------------------------------- reading
+
+    async def get(self, request: pb.GetRequest, call: Call) -> bytes:  # noqa: ARG002
+        shape.check_hotkey(request.hotkey)
+        shape.check_uuid(request.position_uuid)
+        book = self._engine.book
+        record = book.positions.by_uuid.get(request.position_uuid)
+        if record is not None and record.hotkey != request.hotkey:
+            record = None
+        return _position_reply(book.revision, record)
+
+    async def get_open(self, request: pb.GetOpenRequest, call: Call) -> bytes:  # noqa: ARG002
+        shape.check_hotkey(request.hotkey)
+        shape.check_trade_pair(request.trade_pair)
+        book = self._engine.book
+        record = book.positions.open_on_pair(request.hotkey, request.trade_pair)
+        return _position_reply(book.revision, record)
+
+    async def list_open(self, request: pb.ListOpenRequest, call: Call) -> bytes:  # noqa: ARG002
+        shape.check_hotkey(request.hotkey)
+        book = self._engine.book
+        records = book.positions.open_of_hotkey(request.hotkey)
+        return raw.ListOpenReply(
+            revision=book.revision, positions=[record.wire for record in records]
+        ).SerializeToString()
+
+    async def list(self, request: pb.ListRequest, call: Call) -> bytes:  # noqa: ARG002
+        size = self._page_size(request.page_size)
+        asked = _without_page(request)
+        if request.page_token:
+            name, listing, at, offset = self._listings.resume(request.page_token, asked)
+        else:
+            name, at, offset = "", 0, 0
+            listing = Listing(asked, self._engine.book.revision, self._find(request))
+        page, at, offset = _page(listing, at, offset, size)
+        reply = raw.ListReply(revision=listing.revision, hotkeys=page)
+        if at < len(listing.found):
+            name = name or self._listings.keep(listing)
+            reply.next_page_token = f"{name}.{at}.{offset}"
+        elif name:
+            self._listings.drop(name)
+        return reply.SerializeToString()
+
+    async def list_hotkeys(self, request: pb.ListHotkeysRequest, call: Call) -> bytes:  # noqa: ARG002
+        book = self._engine.book
+        held, opened = book.positions.by_hotkey, book.positions.open
+        counts = [
+            pb.HotkeyCounts(
+                hotkey=hotkey,
+                positions=len(held[hotkey]),
+                open_positions=len(opened.get(hotkey, ())),
+            )
+            for hotkey in sorted(held)
+        ]
+        return pb.ListHotkeysReply(revision=book.revision, hotkeys=counts).SerializeToString()
+
+    async def stream_book(
+        self,
+        request: pb.StreamBookRequest,
+        call: Call,  # noqa: ARG002
+    ) -> AsyncIterator[bytes]:
+        book = self._engine.book
+        revision = book.revision
+        if request.open_only:
+            records = [r for held in book.positions.open.values() for r in held.values()]
+        else:
+            records = list(book.positions.by_uuid.values())
+        frame: list[bytes] = []
+        size = 0
+        for record in records:
+            frame.append(record.wire)
+            size += len(record.wire)
+            if size >= FRAME_BYTES:
+                yield _frame(revision, len(records), frame)
+                frame, size = [], 0
+        if frame or not records:
+            yield _frame(revision, len(records), frame)
+
+    async def delete(self, request: pb.DeleteRequest, call: Call) -> bytes:
+        shape.check_hotkey(request.hotkey)
+        shape.check_uuid(request.position_uuid)
+        shape.check_request_id(request.request_id)
+        outcome = await self._engine.submit(
+            Delete(request.hotkey, request.position_uuid, _expected(request)),
+            request_key(request.request_id, call.method, call.body),
+            timeout_s=call.timeout_s,
+            size=len(call.body),
+        )
+        assert isinstance(outcome, DeleteDone)
+        return pb.DeleteReply(
+            revision=outcome.revision, existed=outcome.existed, durability=self._durability
+        ).SerializeToString()
+
+    # ---------------------------------------------------------------- parts
+
+    def _save_of(self, request: pb.SaveRequest) -> Save:
+        shape.check_request_id(request.request_id)
+        return self._checked(request, "position")
+
+    def _checked(self, item: pb.SaveRequest | pb.SaveItem, at: str) -> Save:
+        """The command behind a save, once its shape is right."""
+        if not item.HasField("position"):
+            raise InvalidArgument(f"{at} is missing", field=at)
+        position = item.position
+        shape.check_position(position, self._settings.orders_max, at)
+        if item.replace_open and position.campaign_id:
+            raise InvalidArgument(
+                "replace_open is for ordinary positions; a leg stands beside others",
+                field="replace_open",
+            )
+        for own in ("version", "revision", "updated_ms"):
+            position.ClearField(own)
+        return Save(
+            position.hotkey,
+            position.position_uuid,
+            position.trade_pair,
+            not position.HasField("close_ms"),
+            bool(position.campaign_id),
+            position.SerializeToString(),
+            _expected(item),
+            item.replace_open,
+        )
+
+    def _page_size(self, asked: int) -> int:
+        if asked < 0:
+            raise InvalidArgument(f"page_size must not be negative: {asked}", field="page_size")
+        return min(asked or self._settings.page_size_default, self._settings.page_size_max)
+
+    def _find(self, request: pb.ListRequest) -> Found:
+        """What was asked for, each hotkey once, in the order of asking."""
+        if not request.hotkeys:
+            raise InvalidArgument("hotkeys is empty: name at least one", field="hotkeys")
+        for number, hotkey in enumerate(request.hotkeys):
+            shape.check_hotkey(hotkey, f"hotkeys[{number}]")
+        after = None
+        if request.HasField("opened_after_ms"):
+            shape.check_time(request.opened_after_ms, "opened_after_ms")
+            after = request.opened_after_ms
+        found: Found = []
+        for hotkey in dict.fromkeys(request.hotkeys):
+            records = self._engine.book.positions.of_hotkey(hotkey, open_only=request.open_only)
+            if after is not None:
+                records = [record for record in records if record.open_ms > after]
+            found.append((hotkey, records))
+        return found
+
+    def _outcome(self, outcome: SaveDone | RefusedOutcome) -> pb.SaveOutcome:
+        if isinstance(outcome, RefusedOutcome):
+            return _refused(outcome.as_error())
+        return pb.SaveOutcome(saved=self._saved(outcome))
+
+    def _saved(self, done: SaveDone) -> pb.SaveReply:
+        return pb.SaveReply(
+            revision=done.revision,
+            version=done.version,
+            replaced_uuid=done.replaced_uuid,
+            durability=self._durability,
+        )
+
+
+def _expected(request: pb.SaveRequest | pb.SaveItem | pb.DeleteRequest) -> int | None:
+    if not request.HasField("expected_version"):
+        return None
+    shape.check_version(request.expected_version, "expected_version")
+    return request.expected_version
+
+
+def _decided(outcome: AnyOutcome) -> asyncio.Future[AnyOutcome]:
+    future: asyncio.Future[AnyOutcome] = asyncio.get_running_loop().create_future()
+    future.set_result(outcome)
+    return future
+
+
+def _failed(error: HotbookError) -> asyncio.Future[AnyOutcome]:
+    future: asyncio.Future[AnyOutcome] = asyncio.get_running_loop().create_future()
+    future.set_exception(error)
+    return future
+
+
+def _refused(error: HotbookError) -> pb.SaveOutcome:
+    return pb.SaveOutcome(refused=refusal_to_wire(error))
+
+
+def _position_reply(revision: int, record: Record | None) -> bytes:
+    position = None if record is None else record.wire
+    return raw.PositionReply(revision=revision, position=position).SerializeToString()
+
+
+def _frame(revision: int, total: int, positions: list[bytes]) -> bytes:
+    return raw.BookFrame(revision=revision, total=total, positions=positions).SerializeToString()
+
+
+def _without_page(request: pb.ListRequest) -> bytes:
+    """What a listing asks for, apart from which page of it."""
+    asked = pb.ListRequest()
+    asked.CopyFrom(request)
+    asked.ClearField("page_token")
+    asked.ClearField("page_size")
+    return asked.SerializeToString()
+
+
+def _page(
+    listing: Listing, at: int, offset: int, size: int
+) -> tuple[list[raw.HotkeyPositions], int, int]:
+    """One page, from a hotkey and an offset in its records; and where the next one begins."""
+    page: list[raw.HotkeyPositions] = []
+    room, room_bytes = size, FRAME_BYTES
+    while at < len(listing.found) and room > 0 and room_bytes > 0:
+        hotkey, records = listing.found[at]
+        taken: list[bytes] = []
+        while offset < len(records) and room > 0 and room_bytes > 0:
+            wire = records[offset].wire
+            taken.append(wire)
+            offset, room, room_bytes = offset + 1, room - 1, room_bytes - len(wire)
+        page.append(raw.HotkeyPositions(hotkey=hotkey, positions=taken))
+        room_bytes -= len(hotkey)
+        if offset < len(records):
+            return page, at, offset
+        at, offset = at + 1, 0
+    return page, at, offset

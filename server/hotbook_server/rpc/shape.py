@@ -1,0 +1,244 @@
+"""What a request must look like, whatever the book holds. Raises InvalidArgument with the field.
+
+Nothing here knows the book. A position is judged by `_judge_position`, field by field. That, with
+the path of each field at hand, costs a fifth of a whole save; so what is certainly right is let
+through first, by a few tests over all fields at once. The quick look may only ever say "certainly
+right" or "look closely"; tests/server/test_shape.py holds it to that.
+"""
+
+from __future__ import annotations
+
+from operator import attrgetter
+
+import msgspec
+from hotbook_shared.errors import InvalidArgument
+from hotbook_shared.model import MS_MAX
+from hotbook_shared.money import check_leg_number, check_number, plain_numbers
+from hotbook_shared.pb import hotbook_pb2 as pb
+from hotbook_shared.wire import EXECUTION_TYPES, ORDER_SOURCES, PATTERN_TYPES, SIDES, extra_from
+
+HOTKEY_MAX = 128
+UUID_MAX = 256
+PAIR_MAX = 32
+REQUEST_ID_MAX = 128
+TIMEFRAME_MAX = 16
+SOURCE_NAME_MAX = 128
+VERSION_MAX = 2**63 - 1
+EXTRA_MAX_BYTES = 256 * 1024
+
+_POSITION_SIGNED = (
+    "account_size", "quantity", "net_quantity", "net_leverage", "net_value",
+    "average_entry_price", "cumulative_entry_value", "realized_pnl", "unrealized_pnl",
+    "current_return", "return_at_close",
+)  # fmt: skip
+_POSITION_UNSIGNED = ("stop_loss", "exit_price")
+_LEG = ("quantity", "net_quantity", "average_entry_price", "stop_loss", "exit_price")
+_ORDER_SIGNED = ("leverage", "quantity", "value", "slippage")
+_ORDER_UNSIGNED = (
+    "price", "bid", "ask", "quote_usd_rate", "usd_base_rate", "limit_price", "stop_loss",
+    "take_profit",
+)  # fmt: skip
+_SOURCE_UNSIGNED = ("open", "close", "vwap", "high", "low", "bid", "ask")
+
+
+_read_position = attrgetter(
+    "hotkey", "position_uuid", "trade_pair", "side", "open_ms", "orders", "campaign_id",
+    "pattern_type", "signal_id", "timeframe", "extra",
+)  # fmt: skip
+_read_position_numbers = attrgetter(*_POSITION_SIGNED, *_POSITION_UNSIGNED)
+_read_order = attrgetter(
+    "order_uuid", "type", "execution_type", "source", "processed_ms", "price_sources", "extra"
+)
+_read_order_numbers = attrgetter(*_ORDER_SIGNED, *_ORDER_UNSIGNED)
+_read_source_numbers = attrgetter(*_SOURCE_UNSIGNED)
+_position_numbers_are_plain = plain_numbers(len(_POSITION_SIGNED), len(_POSITION_UNSIGNED))
+_order_numbers_are_plain = plain_numbers(len(_ORDER_SIGNED), len(_ORDER_UNSIGNED))
+_source_numbers_are_plain = plain_numbers(0, len(_SOURCE_UNSIGNED))
+
+
+def check_position(position: pb.Position, orders_max: int, at: str = "position") -> None:
+    if not _is_certainly_right(position, orders_max):
+        _judge_position(position, orders_max, at)
+
+
+def _is_certainly_right(position: pb.Position, orders_max: int) -> bool:
+    hotkey, uuid, pair, side, open_ms, orders, campaign, pattern, signal, timeframe, extra = (
+        _read_position(position)
+    )
+    return (
+        _is_id(hotkey, HOTKEY_MAX)
+        and _is_id(uuid, UUID_MAX)
+        and _is_id(pair, PAIR_MAX)
+        and 0 <= side <= 3
+        and 0 <= open_ms <= MS_MAX
+        and (not position.HasField("close_ms") or open_ms <= position.close_ms <= MS_MAX)
+        and not (campaign or pattern or signal or timeframe)
+        and _is_extra(extra)
+        and _position_numbers_are_plain(_read_position_numbers(position))
+        and len(orders) <= orders_max
+        and all(map(_is_order_certainly_right, orders))
+    )
+
+
+def _is_order_certainly_right(order: pb.Order) -> bool:
+    uuid, kind, execution, source, processed_ms, price_sources, extra = _read_order(order)
+    return (
+        _is_id(uuid, UUID_MAX)
+        and 1 <= kind <= 3
+        and 0 <= execution <= 4
+        and 0 <= source <= 10
+        and 0 <= processed_ms <= MS_MAX
+        and _is_extra(extra)
+        and _order_numbers_are_plain(_read_order_numbers(order))
+        and all(map(_is_source_certainly_right, price_sources))
+    )
+
+
+def _is_source_certainly_right(source: pb.PriceSource) -> bool:
+    return (
+        len(source.source) <= SOURCE_NAME_MAX
+        and _is_extra(source.extra)
+        and _source_numbers_are_plain(_read_source_numbers(source))
+    )
+
+
+def _is_extra(text: str) -> bool:
+    if not text:
+        return True
+    try:
+        _check_extra(text, "extra")
+    except InvalidArgument:
+        return False
+    return True
+
+
+def _is_id(text: str, length_max: int) -> bool:
+    return 0 < len(text) <= length_max and text.isprintable() and " " not in text
+
+
+def check_id(text: str, field: str, length_max: int) -> None:
+    """Any printable text without white space: it is data, so dots and slashes are welcome."""
+    if _is_id(text, length_max):
+        return
+    if not text:
+        raise InvalidArgument(f"{field} is missing", field=field)
+    if len(text) > length_max:
+        raise InvalidArgument(
+            f"{field} has {len(text)} characters; at most {length_max} are taken", field=field
+        )
+    raise InvalidArgument(
+        f"{field} must be printable and without white space: {text[:80]!r}", field=field
+    )
+
+
+def check_hotkey(text: str, field: str = "hotkey") -> None:
+    check_id(text, field, HOTKEY_MAX)
+
+
+def check_uuid(text: str, field: str = "position_uuid") -> None:
+    check_id(text, field, UUID_MAX)
+
+
+def check_trade_pair(text: str, field: str = "trade_pair") -> None:
+    check_id(text, field, PAIR_MAX)
+
+
+def check_request_id(text: str) -> None:
+    if text:
+        check_id(text, "request_id", REQUEST_ID_MAX)
+
+
+def check_time(ms: int, field: str) -> None:
+    if not 0 <= ms <= MS_MAX:
+        raise InvalidArgument(
+            f"{field} must be epoch milliseconds, from 0 to the end of the year 9999: {ms}",
+            field=field,
+        )
+
+
+def check_version(version: int, field: str) -> None:
+    if version > VERSION_MAX:
+        raise InvalidArgument(f"{field} is no version: {version}", field=field)
+
+
+def _judge_position(position: pb.Position, orders_max: int, at: str) -> None:
+    check_hotkey(position.hotkey, f"{at}.hotkey")
+    check_uuid(position.position_uuid, f"{at}.position_uuid")
+    check_trade_pair(position.trade_pair, f"{at}.trade_pair")
+    _check_enum(position.side, SIDES, f"{at}.side")
+    check_time(position.open_ms, f"{at}.open_ms")
+    if position.HasField("close_ms"):
+        check_time(position.close_ms, f"{at}.close_ms")
+        if position.close_ms < position.open_ms:
+            raise InvalidArgument(
+                f"{at}.close_ms ({position.close_ms}) lies before open_ms ({position.open_ms})",
+                field=f"{at}.close_ms",
+            )
+    _check_numbers(position, at, _POSITION_SIGNED, signed=True)
+    _check_numbers(position, at, _POSITION_UNSIGNED, signed=False)
+    _check_extra(position.extra, f"{at}.extra")
+    _check_leg(position, at)
+    if len(position.orders) > orders_max:
+        raise InvalidArgument(
+            f"{at}.orders has {len(position.orders)} orders; at most {orders_max} are taken",
+            field=f"{at}.orders",
+        )
+    for number, order in enumerate(position.orders):
+        _judge_order(order, f"{at}.orders[{number}]")
+
+
+def _judge_order(order: pb.Order, at: str) -> None:
+    check_id(order.order_uuid, f"{at}.order_uuid", UUID_MAX)
+    if not order.type:
+        raise InvalidArgument(f"{at}.type is missing: LONG, SHORT or FLAT", field=f"{at}.type")
+    _check_enum(order.type, SIDES, f"{at}.type")
+    _check_enum(order.execution_type, EXECUTION_TYPES, f"{at}.execution_type")
+    _check_enum(order.source, ORDER_SOURCES, f"{at}.source")
+    check_time(order.processed_ms, f"{at}.processed_ms")
+    _check_numbers(order, at, _ORDER_SIGNED, signed=True)
+    _check_numbers(order, at, _ORDER_UNSIGNED, signed=False)
+    _check_extra(order.extra, f"{at}.extra")
+    for number, source in enumerate(order.price_sources):
+        _judge_price_source(source, f"{at}.price_sources[{number}]")
+
+
+def _judge_price_source(source: pb.PriceSource, at: str) -> None:
+    if len(source.source) > SOURCE_NAME_MAX:
+        raise InvalidArgument(
+            f"{at}.source is longer than {SOURCE_NAME_MAX} characters", field=f"{at}.source"
+        )
+    _check_numbers(source, at, _SOURCE_UNSIGNED, signed=False)
+    _check_extra(source.extra, f"{at}.extra")
+
+
+def _check_leg(position: pb.Position, at: str) -> None:
+    if position.campaign_id:
+        check_id(position.campaign_id, f"{at}.campaign_id", UUID_MAX)
+        for name in _LEG:
+            check_leg_number(getattr(position, name), f"{at}.{name}")
+    _check_enum(position.pattern_type, PATTERN_TYPES, f"{at}.pattern_type")
+    if position.signal_id:
+        check_id(position.signal_id, f"{at}.signal_id", UUID_MAX)
+    if position.timeframe:
+        check_id(position.timeframe, f"{at}.timeframe", TIMEFRAME_MAX)
+
+
+def _check_numbers(message: object, at: str, names: tuple[str, ...], *, signed: bool) -> None:
+    for name in names:
+        check_number(getattr(message, name), f"{at}.{name}", signed=signed)
+
+
+def _check_enum(number: int, known: tuple[object, ...], field: str) -> None:
+    if not 0 <= number < len(known):
+        raise InvalidArgument(f"{field} has the unknown value {number}", field=field)
+
+
+def _check_extra(text: str, field: str) -> None:
+    if not text:
+        return
+    if len(text) > EXTRA_MAX_BYTES:
+        raise InvalidArgument(f"{field} is longer than {EXTRA_MAX_BYTES} bytes", field=field)
+    try:
+        extra_from(text)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise InvalidArgument(f"{field} is not one JSON object: {error}", field=field) from None

@@ -1,0 +1,106 @@
+"""The rules of positions: from the book, a command and the time to changes, or a refusal.
+
+Pure: nothing is changed here, no clock is read, nothing is awaited. The engine applies the
+changes; a raised HotbookError means that the command changes nothing.
+"""
+
+from __future__ import annotations
+
+from hotbook_shared.book import Book
+from hotbook_shared.errors import AlreadyOpen, CountMismatch, IdentityChanged, VersionConflict
+from hotbook_shared.record import Change, ChangeKind, Record, record_from, seal
+
+from hotbook_server.commands import Clear, ClearDone, Delete, DeleteDone, Save, SaveDone
+
+
+def decide_save(book: Book, save: Save, now_ms: int) -> tuple[list[Change], SaveDone]:
+    """A position is saved: new, changed, closed or open again."""
+    old = book.positions.by_uuid.get(save.position_uuid)
+    if old is not None:
+        _check_identity(old, save)
+    _check_version(old, save.position_uuid, save.expected_version)
+    changes = []
+    rival = _rival(book, save)
+    revision = book.revision
+    if rival is not None and save.replace_open:
+        revision += 1
+        changes.append(Change(revision, ChangeKind.REMOVED, rival.position_uuid))
+    elif rival is not None and save.is_open:
+        raise AlreadyOpen(
+            f"{save.hotkey} already has {rival.position_uuid} open on {save.trade_pair}: close it, "
+            "or save with replace_open to remove it",
+            open_uuid=rival.position_uuid,
+            hotkey=save.hotkey,
+            trade_pair=save.trade_pair,
+        )
+    revision += 1
+    version = 1 if old is None else old.version + 1
+    record = record_from(seal(save.body, version, revision, now_ms))
+    replaced = changes[0].key if changes else ""
+    changes.append(Change(revision, ChangeKind.SAVED, save.position_uuid, record))
+    return changes, SaveDone(revision, version, replaced)
+
+
+def decide_delete(book: Book, delete: Delete) -> tuple[list[Change], DeleteDone]:
+    """A position goes, if it is there and of that hotkey."""
+    old = book.positions.by_uuid.get(delete.position_uuid)
+    if old is not None and old.hotkey != delete.hotkey:
+        old = None
+    _check_version(old, delete.position_uuid, delete.expected_version)
+    if old is None:
+        return [], DeleteDone(book.revision, existed=False)
+    revision = book.revision + 1
+    change = Change(revision, ChangeKind.REMOVED, delete.position_uuid)
+    return [change], DeleteDone(revision, existed=True)
+
+
+def decide_clear(book: Book, clear: Clear) -> tuple[list[Change], ClearDone]:
+    """All positions of a hotkey go, or of every hotkey, if they are as many as was said."""
+    held = book.positions.by_uuid
+    if clear.hotkey:
+        held = book.positions.by_hotkey.get(clear.hotkey, {})
+    if len(held) != clear.expected_count:
+        whose = clear.hotkey or "the book"
+        raise CountMismatch(
+            f"{whose} holds {len(held)} positions, not {clear.expected_count}: nothing was cleared",
+            actual_count=len(held),
+            expected_count=clear.expected_count,
+        )
+    if not held:
+        return [], ClearDone(book.revision, 0)
+    revision = book.revision + 1
+    return [Change(revision, ChangeKind.CLEARED, clear.hotkey)], ClearDone(revision, len(held))
+
+
+def _rival(book: Book, save: Save) -> Record | None:
+    """Another position that is open on the same pair. Legs of campaigns have none."""
+    if save.is_leg:
+        return None
+    rival = book.positions.open_on_pair(save.hotkey, save.trade_pair)
+    return None if rival is None or rival.position_uuid == save.position_uuid else rival
+
+
+def _check_identity(old: Record, save: Save) -> None:
+    for name, stands, given in (
+        ("hotkey", old.hotkey, save.hotkey),
+        ("trade_pair", old.trade_pair, save.trade_pair),
+    ):
+        if stands != given:
+            raise IdentityChanged(
+                f"{name} of position {save.position_uuid} is {stands} and cannot become {given}",
+                field=name,
+                position_uuid=save.position_uuid,
+            )
+
+
+def _check_version(old: Record | None, uuid: str, expected: int | None) -> None:
+    current = 0 if old is None else old.version
+    if expected is not None and expected != current:
+        stands = f"is at version {current}" if current else "does not exist"
+        wanted = f"expected version {expected}" if expected else "expected it not to exist"
+        raise VersionConflict(
+            f"position {uuid} {stands}, {wanted}: read it again",
+            current_version=current,
+            expected_version=expected,
+            position_uuid=uuid,
+        )

@@ -1,0 +1,207 @@
+"""Assembles a server from its settings: the only file that knows all the others."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+from collections.abc import Callable
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from hotbook_shared.pb import hotbook_pb2 as pb
+
+from hotbook_server.clock import Clock, SystemClock
+from hotbook_server.config import BadSettings, Settings
+from hotbook_server.engine import Engine
+from hotbook_server.journal.base import Journal, JournalBroken, Progress
+from hotbook_server.journal.memory import MemoryJournal
+from hotbook_server.journal.sqlite import FolderInUse, SqliteJournal, StoreTooNew
+from hotbook_server.logs import log
+from hotbook_server.rpc.guard import Guard
+from hotbook_server.rpc.operations import OperationsService
+from hotbook_server.rpc.positions import PositionsService
+from hotbook_server.telemetry import MetricsEndpoint, Telemetry
+
+SERVICES = pb.DESCRIPTOR.services_by_name
+
+EXIT_JOURNAL_FAILED = 74
+
+
+class CannotStart(Exception):
+    """The server could not be started; the message is one line that says why."""
+
+
+class Server:
+    """A running server. `wait` ends when it is told to stop, or when its journal has failed."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock | None = None,
+        on_step: Callable[[str], None] | None = None,
+        journal: Journal | None = None,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.telemetry = Telemetry(settings.telemetry_names_max)
+        self._on_step = on_step
+        self._given_journal = journal
+        self._told_to_stop = asyncio.Event()
+        self._metrics: MetricsEndpoint | None = None
+
+    async def start(self, progress: Progress | None = None) -> None:
+        self._grpc = grpc.aio.server(
+            options=_grpc_options(self.settings),
+            maximum_concurrent_rpcs=self.settings.concurrent_calls_max,
+        )
+        # The port first: a second server on it must fail before it touches any data.
+        self.address = self._bind()
+        try:
+            journal = self._given_journal or _open_journal(self.settings, self._on_step)
+        except (FolderInUse, StoreTooNew, JournalBroken, OSError) as error:
+            await self._grpc.stop(None)
+            raise CannotStart(str(error)) from error
+        self.engine = Engine(self.settings, journal, self.clock, self.telemetry, self._on_step)
+        try:
+            await self.engine.start(progress)
+        except JournalBroken as error:
+            await self._grpc.stop(None)
+            journal.close()
+            raise CannotStart(str(error)) from error
+        gc.freeze()  # the loaded book is not garbage: keep the collector from walking it
+        self._register()
+        if self.settings.metrics_listen != "off":
+            self._start_metrics()
+        await self._grpc.start()
+        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        self._failure_watch = asyncio.create_task(self._watch_for_failure())
+
+    @property
+    def metrics_address(self) -> str | None:
+        return self._metrics.address if self._metrics else None
+
+    async def wait(self) -> int:
+        """Waits for the end. Returns the process' exit code."""
+        told = asyncio.create_task(self._told_to_stop.wait())
+        await asyncio.wait((told, self._failure_watch), return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        return EXIT_JOURNAL_FAILED if self.engine.failure.done() else 0
+
+    def tell_to_stop(self) -> None:
+        self._told_to_stop.set()
+
+    async def stop(self) -> None:
+        """Drains: no new work, what was accepted is answered, then everything is let go."""
+        self.engine.refuse_new_work()
+        await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        await self._grpc.stop(self.settings.drain_s)
+        await self.engine.stop()
+        self._failure_watch.cancel()
+        if self._metrics is not None:
+            await asyncio.to_thread(self._metrics.close)
+
+    def gauges(self) -> dict[str, float]:
+        positions = self.engine.book.positions
+        return {
+            "revision": self.engine.book.revision,
+            "positions": len(positions.by_uuid),
+            "open_positions": positions.open_count,
+            "hotkeys": len(positions.by_hotkey),
+            "queue_depth": self.engine.queue_depth,
+            "quarantined": self.engine.quarantined,
+        }
+
+    def _bind(self) -> str:
+        host, _, _ = self.settings.listen.rpartition(":")
+        try:
+            port = self._grpc.add_insecure_port(self.settings.listen)
+        except RuntimeError as error:
+            raise CannotStart(
+                f"cannot listen on {self.settings.listen}: is another server running there?"
+            ) from error
+        return f"{host}:{port}"
+
+    def _register(self) -> None:
+        guard = Guard(self.settings, self.telemetry)
+        positions = PositionsService(self.settings, self.engine, self.clock)
+        operations = OperationsService(self.settings, self.engine, self.clock, self.telemetry)
+        self._grpc.add_generic_rpc_handlers(
+            (
+                guard.handlers(SERVICES["Positions"], positions),
+                guard.handlers(SERVICES["Operations"], operations),
+            )
+        )
+        self._health = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
+        if self.settings.reflection:
+            names = [service.full_name for service in SERVICES.values()]
+            names += [health.SERVICE_NAME, reflection.SERVICE_NAME]
+            reflection.enable_server_reflection(names, self._grpc)
+
+    def _start_metrics(self) -> None:
+        listen = self.settings.metrics_listen
+        try:
+            self._metrics = MetricsEndpoint(self.telemetry, self.gauges, listen)
+        except OSError as error:
+            raise CannotStart(
+                f"cannot serve metrics on {listen}: {error.strerror}; "
+                "choose another --metrics-listen, or off"
+            ) from error
+
+    async def _set_health(self, status: int) -> None:
+        for name in ("", *(service.full_name for service in SERVICES.values())):
+            await self._health.set(name, status)
+
+    async def _watch_for_failure(self) -> None:
+        await asyncio.shield(self.engine.failure)
+        await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+
+
+async def serve(
+    settings: Settings,
+    announce: Callable[[Server], None],
+    progress: Progress | None = None,
+    on_step: Callable[[str], None] | None = None,
+) -> int:
+    """Runs a server until SIGTERM or SIGINT, or until its journal fails. Returns the exit code."""
+    server = Server(settings, on_step=on_step)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.tell_to_stop)
+    await server.start(progress)
+    announce(server)
+    code = await server.wait()
+    log.info("stopping", exit_code=code)
+    with contextlib.suppress(JournalBroken):
+        await server.stop()
+    log.info("stopped", exit_code=code)
+    return code
+
+
+def _open_journal(settings: Settings, on_step: Callable[[str], None] | None) -> Journal:
+    if not settings.on_disk:
+        return MemoryJournal()
+    return SqliteJournal(
+        settings.data_dir,
+        settings.durability,
+        changes_kept_max=settings.changes_kept_max,
+        disk_free_min_bytes=settings.disk_free_min_bytes,
+        on_step=on_step,
+    )
+
+
+def _grpc_options(settings: Settings) -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_receive_message_length", settings.message_max_bytes),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_metadata_size", 16 * 1024),
+        ("grpc.so_reuseport", 0),  # a second server on the port fails loudly
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ]
+
+
+__all__ = ["EXIT_JOURNAL_FAILED", "BadSettings", "CannotStart", "Server", "serve"]

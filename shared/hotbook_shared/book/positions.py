@@ -1,0 +1,153 @@
+"""Positions: every record by uuid, and the indexes over them.
+
+Invariant: each index equals what a scan of `by_uuid` would give. It holds because `put` is the
+only function that touches any of them, from the old record and the new one, whichever they are.
+No entry for a hotkey or pair is left behind empty.
+
+    by_uuid       uuid -> record                     the truth
+    by_hotkey     hotkey -> uuid -> record           List, ListHotkeys, Clear
+    open          hotkey -> uuid -> open record      ListOpen, exposure; legs included
+    open_by_pair  hotkey -> pair -> open record      GetOpen and the rule of one; without legs
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from hotbook_shared.record import DIGEST_MASK, Record
+
+_Index = dict[str, dict[str, Record]]
+
+
+class Positions:
+    __slots__ = ("by_hotkey", "by_uuid", "digest", "open", "open_by_pair", "open_count")
+
+    def __init__(self, records: Iterable[Record] = ()) -> None:
+        self.by_uuid: dict[str, Record] = {record.position_uuid: record for record in records}
+        self.rebuild()
+
+    # ---------------------------------------------------------------- reading
+
+    def of_hotkey(self, hotkey: str, *, open_only: bool = False) -> list[Record]:
+        """A hotkey's records: the closed ones by close time, then the open ones by open time."""
+        closed = [] if open_only else [
+            record for record in self.by_hotkey.get(hotkey, _NONE).values() if not record.is_open
+        ]  # fmt: skip
+        closed.sort(key=_closed_order)
+        return closed + self.open_of_hotkey(hotkey)
+
+    def open_of_hotkey(self, hotkey: str) -> list[Record]:
+        """All that a hotkey has open, legs included, by open time."""
+        return sorted(self.open.get(hotkey, _NONE).values(), key=_open_order)
+
+    def open_on_pair(self, hotkey: str, trade_pair: str) -> Record | None:
+        """The one ordinary position that is open on the pair."""
+        pairs = self.open_by_pair.get(hotkey)
+        return pairs.get(trade_pair) if pairs is not None else None
+
+    # ---------------------------------------------------------------- changing
+
+    def put(self, uuid: str, new: Record | None) -> Record | None:
+        """Lets `new` (None: nothing) stand under the uuid, everywhere. Returns the old."""
+        old = self.by_uuid.get(uuid)
+        if old is not None:
+            self._unlink(old)
+        if new is None:
+            self.by_uuid.pop(uuid, None)
+        else:
+            self.by_uuid[uuid] = new
+            self._link(new)
+        return old
+
+    def rebuild(self) -> None:
+        """Makes every index anew from the truth."""
+        self.by_hotkey: _Index = {}
+        self.open: _Index = {}
+        self.open_by_pair: _Index = {}
+        self.open_count = 0
+        self.digest = 0
+        for record in self.by_uuid.values():
+            self._link(record)
+
+    def copy(self) -> Positions:
+        """An independent set of dicts over the same records."""
+        twin = Positions.__new__(Positions)
+        twin.by_uuid = self.by_uuid.copy()
+        twin.by_hotkey = {hotkey: held.copy() for hotkey, held in self.by_hotkey.items()}
+        twin.open = {hotkey: held.copy() for hotkey, held in self.open.items()}
+        twin.open_by_pair = {hotkey: held.copy() for hotkey, held in self.open_by_pair.items()}
+        twin.open_count = self.open_count
+        twin.digest = self.digest
+        return twin
+
+    def _link(self, record: Record) -> None:
+        uuid, hotkey = record.position_uuid, record.hotkey
+        self.by_hotkey.setdefault(hotkey, {})[uuid] = record
+        self.digest = (self.digest + record.digest) & DIGEST_MASK
+        if record.is_open:
+            self.open_count += 1
+            self.open.setdefault(hotkey, {})[uuid] = record
+            if not record.is_leg:
+                self.open_by_pair.setdefault(hotkey, {})[record.trade_pair] = record
+
+    def _unlink(self, record: Record) -> None:
+        uuid, hotkey = record.position_uuid, record.hotkey
+        _drop(self.by_hotkey, hotkey, uuid)
+        self.digest = (self.digest - record.digest) & DIGEST_MASK
+        if record.is_open:
+            self.open_count -= 1
+            _drop(self.open, hotkey, uuid)
+            if not record.is_leg:
+                _drop(self.open_by_pair, hotkey, record.trade_pair)
+
+    # ---------------------------------------------------------------- verifying
+
+    def problems(self) -> Iterator[str]:
+        """Every difference between the indexes and a fresh scan, in both directions."""
+        fresh = Positions(self.by_uuid.values())
+        for uuid, record in self.by_uuid.items():
+            if record.position_uuid != uuid:
+                yield f"position {record.position_uuid} stands under the uuid {uuid}"
+        for name in ("by_hotkey", "open", "open_by_pair"):
+            yield from _differences(name, getattr(self, name), getattr(fresh, name))
+        for record in self.by_uuid.values():
+            pair = record.hotkey, record.trade_pair
+            if record.is_open and not record.is_leg and self.open_on_pair(*pair) is not record:
+                yield f"open position {record.position_uuid} is not the indexed one of {pair}"
+        if self.open_count != fresh.open_count:
+            yield f"{self.open_count} positions are counted as open, not {fresh.open_count}"
+        if self.digest != fresh.digest:
+            yield f"the digest is {self.digest:032x}, not {fresh.digest:032x}"
+
+
+_NONE: dict[str, Record] = {}
+
+
+def _open_order(record: Record) -> tuple[int, str]:
+    return record.open_ms, record.position_uuid
+
+
+def _closed_order(record: Record) -> tuple[int | None, int, str]:
+    return record.close_ms, record.open_ms, record.position_uuid
+
+
+def _drop(index: _Index, hotkey: str, key: str) -> None:
+    held = index[hotkey]
+    del held[key]
+    if not held:
+        del index[hotkey]
+
+
+def _differences(name: str, stands: _Index, expected: _Index) -> Iterator[str]:
+    for hotkey in stands.keys() | expected.keys():
+        held, due = stands.get(hotkey, _NONE), expected.get(hotkey, _NONE)
+        if hotkey in stands and not held:
+            yield f"{name}: an empty entry for {hotkey}"
+        for key in held.keys() | due.keys():
+            if held.get(key) is not due.get(key):
+                stands_for, should_be = _name(held.get(key)), _name(due.get(key))
+                yield f"{name}: {hotkey} / {key} is {stands_for}, not {should_be}"
+
+
+def _name(record: Record | None) -> str:
+    return "nothing" if record is None else f"{record.position_uuid} (version {record.version})"

@@ -1,0 +1,143 @@
+"""Every error that hotbook raises, on both sides of the wire.
+
+    HotbookError
+    ├── InvalidArgument       what was sent cannot be right, whatever the book holds
+    ├── Refused               a rule of the book says no; repeating it as it is will not help
+    │   ├── AlreadyOpen       another position of this hotkey and pair is open
+    │   ├── VersionConflict   the position is not at the version that the caller expects
+    │   ├── IdentityChanged   a uuid never changes its hotkey or trade pair
+    │   ├── CountMismatch     a clear would remove another number than the caller says
+    │   ├── RequestReused     this request id came before with another body
+    │   └── Unsupported       this server, as it is set up, cannot do that
+    ├── LimitReached          a limit of the server; see its settings
+    │   ├── QueueFull         too much is waiting to be written: come back in a moment
+    │   ├── MessageTooLarge   the message is over the server's size limit
+    │   ├── DiskFull          writes are refused until there is room; reads go on
+    │   └── PageExpired       the listing was forgotten before its last page was read
+    ├── Unavailable           no server answers, or it is stopping
+    │   └── JournalFailed     the disk failed: the outcome of what was in flight is unknown
+    ├── DeadlineExceeded      no answer in time: the outcome is unknown, repeat with the same id
+    └── InternalError         a bug of ours; the server's log has the rest
+
+Codes are stable and travel as data; messages may be worded better at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class HotbookError(Exception):
+    """The root: a stable code, a message for people, details for programs."""
+
+    code: ClassVar[str] = "HOTBOOK_ERROR"
+    retryable: ClassVar[bool] = False
+    """Whether the same request, sent again a little later, may well succeed."""
+
+    def __init__(self, message: str, **details: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details: Mapping[str, str] = {name: str(value) for name, value in details.items()}
+
+
+class InvalidArgument(HotbookError):
+    code = "INVALID_ARGUMENT"
+
+    @property
+    def field(self) -> str:
+        """The path of the field that is wrong, for example `position.orders[2].price`."""
+        return self.details.get("field", "")
+
+
+class Refused(HotbookError):
+    code = "REFUSED"
+
+
+class AlreadyOpen(Refused):
+    code = "ALREADY_OPEN"
+
+    @property
+    def open_uuid(self) -> str:
+        """The position that is open on the pair."""
+        return self.details["open_uuid"]
+
+
+class VersionConflict(Refused):
+    code = "VERSION_CONFLICT"
+
+    @property
+    def current_version(self) -> int:
+        """The version that stands; 0 where there is none."""
+        return int(self.details["current_version"])
+
+
+class IdentityChanged(Refused):
+    code = "IDENTITY_CHANGED"
+
+
+class CountMismatch(Refused):
+    code = "COUNT_MISMATCH"
+
+    @property
+    def actual_count(self) -> int:
+        """How many positions would go."""
+        return int(self.details["actual_count"])
+
+
+class RequestReused(Refused):
+    code = "REQUEST_REUSED"
+
+
+class Unsupported(Refused):
+    code = "UNSUPPORTED"
+
+
+class LimitReached(HotbookError):
+    code = "LIMIT_REACHED"
+
+
+class QueueFull(LimitReached):
+    code = "QUEUE_FULL"
+    retryable = True
+
+
+class MessageTooLarge(LimitReached):
+    code = "MESSAGE_TOO_LARGE"
+
+
+class DiskFull(LimitReached):
+    code = "DISK_FULL"
+
+
+class PageExpired(LimitReached):
+    code = "PAGE_EXPIRED"
+
+
+class Unavailable(HotbookError):
+    code = "UNAVAILABLE"
+    retryable = True
+
+
+class JournalFailed(Unavailable):
+    code = "JOURNAL_FAILED"
+
+
+class DeadlineExceeded(HotbookError):
+    code = "DEADLINE_EXCEEDED"
+
+
+class InternalError(HotbookError):
+    code = "INTERNAL"
+
+
+def _tree(root: type[HotbookError]) -> list[type[HotbookError]]:
+    return [root, *(leaf for child in root.__subclasses__() for leaf in _tree(child))]
+
+
+ERRORS: Mapping[str, type[HotbookError]] = {error.code: error for error in _tree(HotbookError)}
+
+
+def error_from(code: str, message: str, details: Mapping[str, str]) -> HotbookError:
+    """The error that a code names; one that this version does not know becomes the root class."""
+    return ERRORS.get(code, HotbookError)(message, **details)

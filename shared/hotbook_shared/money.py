@@ -1,0 +1,106 @@
+"""Decimal rules: what a number may look like, on its way in and out. Never a float.
+
+Owns the limits of numbers. A number is finite, has at most 28 significant digits, and a magnitude
+between 1e-400 and 1e+400 (so that every float of an older system fits). The empty text stands
+for "not given".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+
+from hotbook_shared.errors import InvalidArgument
+
+DIGITS_MAX = 28
+EXPONENT_MAX = 400
+TEXT_MAX = 450  # characters: a number written out in full at either end of the magnitudes
+
+# Legs of campaigns are held to NUMERIC(18, 8).
+LEG_INTEGER_DIGITS_MAX = 10
+LEG_DECIMALS_MAX = 8
+
+ZERO = Decimal(0)
+ONE = Decimal(1)
+
+# What nearly every number looks like. Both forms have at most 28 digits.
+_PLAIN = r"(?:0\.[0-9]{1,28}|[0-9]{1,9}(?:\.[0-9]{1,19})?)"
+
+
+def plain_numbers(signed: int, unsigned: int) -> Callable[[tuple[str, ...]], bool]:
+    """A test of many texts by one match: so many that may be negative, then so many that may not.
+
+    True: all are within the limits. False: some may not be; `check_number` tells.
+    """
+    each = rf"(?:(?:-?{_PLAIN})?\n){{{signed}}}(?:{_PLAIN}?\n){{{unsigned}}}"
+    match = re.compile(each).fullmatch
+
+    def are_plain(texts: tuple[str, ...]) -> bool:
+        return match("\n".join(texts) + "\n") is not None
+
+    return are_plain
+
+
+def check_number(text: str, field: str, *, signed: bool = True) -> None:
+    """Raises InvalidArgument, naming the field, unless the text is a number within the limits."""
+    if not text:
+        return
+    if len(text) > TEXT_MAX:
+        raise InvalidArgument(f"{field} is longer than {TEXT_MAX} characters", field=field)
+    try:
+        if not text.isascii() or "_" in text or text != text.strip():
+            raise InvalidOperation
+        number = Decimal(text)
+    except InvalidOperation:
+        raise InvalidArgument(f"{field} is not a decimal number: {text!r}", field=field) from None
+    if not number.is_finite():
+        raise InvalidArgument(f"{field} must be finite, not {text!r}", field=field)
+    if len(number.as_tuple().digits) > DIGITS_MAX:
+        raise InvalidArgument(
+            f"{field} has more than {DIGITS_MAX} significant digits: {text}", field=field
+        )
+    if (number and abs(number.adjusted()) > EXPONENT_MAX) or abs(
+        _exponent(number)
+    ) > 2 * EXPONENT_MAX:
+        raise InvalidArgument(f"{field} is out of range: {text}", field=field)
+    if not signed and number < 0:
+        raise InvalidArgument(f"{field} must not be negative: {text}", field=field)
+
+
+def check_leg_number(text: str, field: str) -> None:
+    """The narrower limits of a campaign's leg: 10 integer digits, 8 decimals."""
+    number = Decimal(text or 0)
+    if number.adjusted() >= LEG_INTEGER_DIGITS_MAX or -_exponent(number) > LEG_DECIMALS_MAX:
+        raise InvalidArgument(
+            f"{field} of a campaign's leg may have {LEG_INTEGER_DIGITS_MAX} integer digits and "
+            f"{LEG_DECIMALS_MAX} decimals: {text}",
+            field=field,
+        )
+
+
+def _exponent(number: Decimal) -> int:
+    exponent = number.as_tuple().exponent
+    assert isinstance(exponent, int), "the number is finite"
+    return exponent
+
+
+def to_text(number: Decimal | int | str | None, field: str = "number") -> str:
+    """The wire's form of a number. A float is refused: its digits are not what was meant."""
+    if number is None:
+        return ""
+    if isinstance(number, bool | float) or not isinstance(number, Decimal | int | str):
+        raise InvalidArgument(
+            f"{field} must be a Decimal, not {type(number).__name__}: write Decimal('{number}')",
+            field=field,
+        )
+    return str(number)
+
+
+def from_text(text: str, default: Decimal = ZERO) -> Decimal:
+    """The number behind a text that has passed `check_number`; the default where it is empty."""
+    return Decimal(text) if text else default
+
+
+def from_text_or_none(text: str) -> Decimal | None:
+    return Decimal(text) if text else None

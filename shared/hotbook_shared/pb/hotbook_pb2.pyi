@@ -1,0 +1,600 @@
+from google.protobuf import any_pb2 as _any_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Side(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SIDE_UNSPECIFIED: _ClassVar[Side]
+    SIDE_LONG: _ClassVar[Side]
+    SIDE_SHORT: _ClassVar[Side]
+    SIDE_FLAT: _ClassVar[Side]
+
+class ExecutionType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    EXECUTION_UNSPECIFIED: _ClassVar[ExecutionType]
+    EXECUTION_MARKET: _ClassVar[ExecutionType]
+    EXECUTION_LIMIT: _ClassVar[ExecutionType]
+    EXECUTION_BRACKET: _ClassVar[ExecutionType]
+    EXECUTION_LIMIT_CANCEL: _ClassVar[ExecutionType]
+
+class PatternType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PATTERN_UNSPECIFIED: _ClassVar[PatternType]
+    PATTERN_SPRING: _ClassVar[PatternType]
+    PATTERN_AR: _ClassVar[PatternType]
+    PATTERN_SOS: _ClassVar[PatternType]
+    PATTERN_LPS: _ClassVar[PatternType]
+
+class OrderSource(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SOURCE_ORGANIC: _ClassVar[OrderSource]
+    SOURCE_ELIMINATION_FLAT: _ClassVar[OrderSource]
+    SOURCE_DEPRECATION_FLAT: _ClassVar[OrderSource]
+    SOURCE_PRICE_FILLED_ELIMINATION_FLAT: _ClassVar[OrderSource]
+    SOURCE_MAX_ORDERS_CLOSE: _ClassVar[OrderSource]
+    SOURCE_LIMIT_UNFILLED: _ClassVar[OrderSource]
+    SOURCE_LIMIT_FILLED: _ClassVar[OrderSource]
+    SOURCE_LIMIT_CANCELLED: _ClassVar[OrderSource]
+    SOURCE_BRACKET_UNFILLED: _ClassVar[OrderSource]
+    SOURCE_BRACKET_FILLED: _ClassVar[OrderSource]
+    SOURCE_BRACKET_CANCELLED: _ClassVar[OrderSource]
+
+class Durability(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    DURABILITY_UNSPECIFIED: _ClassVar[Durability]
+    DURABILITY_FSYNC: _ClassVar[Durability]
+    DURABILITY_RELAXED: _ClassVar[Durability]
+    DURABILITY_MEMORY: _ClassVar[Durability]
+SIDE_UNSPECIFIED: Side
+SIDE_LONG: Side
+SIDE_SHORT: Side
+SIDE_FLAT: Side
+EXECUTION_UNSPECIFIED: ExecutionType
+EXECUTION_MARKET: ExecutionType
+EXECUTION_LIMIT: ExecutionType
+EXECUTION_BRACKET: ExecutionType
+EXECUTION_LIMIT_CANCEL: ExecutionType
+PATTERN_UNSPECIFIED: PatternType
+PATTERN_SPRING: PatternType
+PATTERN_AR: PatternType
+PATTERN_SOS: PatternType
+PATTERN_LPS: PatternType
+SOURCE_ORGANIC: OrderSource
+SOURCE_ELIMINATION_FLAT: OrderSource
+SOURCE_DEPRECATION_FLAT: OrderSource
+SOURCE_PRICE_FILLED_ELIMINATION_FLAT: OrderSource
+SOURCE_MAX_ORDERS_CLOSE: OrderSource
+SOURCE_LIMIT_UNFILLED: OrderSource
+SOURCE_LIMIT_FILLED: OrderSource
+SOURCE_LIMIT_CANCELLED: OrderSource
+SOURCE_BRACKET_UNFILLED: OrderSource
+SOURCE_BRACKET_FILLED: OrderSource
+SOURCE_BRACKET_CANCELLED: OrderSource
+DURABILITY_UNSPECIFIED: Durability
+DURABILITY_FSYNC: Durability
+DURABILITY_RELAXED: Durability
+DURABILITY_MEMORY: Durability
+
+class PriceSource(_message.Message):
+    __slots__ = ("source", "timespan_ms", "open", "close", "vwap", "high", "low", "start_ms", "websocket", "lag_ms", "bid", "ask", "extra")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    TIMESPAN_MS_FIELD_NUMBER: _ClassVar[int]
+    OPEN_FIELD_NUMBER: _ClassVar[int]
+    CLOSE_FIELD_NUMBER: _ClassVar[int]
+    VWAP_FIELD_NUMBER: _ClassVar[int]
+    HIGH_FIELD_NUMBER: _ClassVar[int]
+    LOW_FIELD_NUMBER: _ClassVar[int]
+    START_MS_FIELD_NUMBER: _ClassVar[int]
+    WEBSOCKET_FIELD_NUMBER: _ClassVar[int]
+    LAG_MS_FIELD_NUMBER: _ClassVar[int]
+    BID_FIELD_NUMBER: _ClassVar[int]
+    ASK_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_FIELD_NUMBER: _ClassVar[int]
+    source: str
+    timespan_ms: int
+    open: str
+    close: str
+    vwap: str
+    high: str
+    low: str
+    start_ms: int
+    websocket: bool
+    lag_ms: int
+    bid: str
+    ask: str
+    extra: str
+    def __init__(self, source: _Optional[str] = ..., timespan_ms: _Optional[int] = ..., open: _Optional[str] = ..., close: _Optional[str] = ..., vwap: _Optional[str] = ..., high: _Optional[str] = ..., low: _Optional[str] = ..., start_ms: _Optional[int] = ..., websocket: _Optional[bool] = ..., lag_ms: _Optional[int] = ..., bid: _Optional[str] = ..., ask: _Optional[str] = ..., extra: _Optional[str] = ...) -> None: ...
+
+class Order(_message.Message):
+    __slots__ = ("order_uuid", "type", "leverage", "quantity", "value", "price", "bid", "ask", "slippage", "quote_usd_rate", "usd_base_rate", "limit_price", "stop_loss", "take_profit", "execution_type", "source", "processed_ms", "price_sources", "extra")
+    ORDER_UUID_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    LEVERAGE_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    PRICE_FIELD_NUMBER: _ClassVar[int]
+    BID_FIELD_NUMBER: _ClassVar[int]
+    ASK_FIELD_NUMBER: _ClassVar[int]
+    SLIPPAGE_FIELD_NUMBER: _ClassVar[int]
+    QUOTE_USD_RATE_FIELD_NUMBER: _ClassVar[int]
+    USD_BASE_RATE_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_PRICE_FIELD_NUMBER: _ClassVar[int]
+    STOP_LOSS_FIELD_NUMBER: _ClassVar[int]
+    TAKE_PROFIT_FIELD_NUMBER: _ClassVar[int]
+    EXECUTION_TYPE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    PROCESSED_MS_FIELD_NUMBER: _ClassVar[int]
+    PRICE_SOURCES_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_FIELD_NUMBER: _ClassVar[int]
+    order_uuid: str
+    type: Side
+    leverage: str
+    quantity: str
+    value: str
+    price: str
+    bid: str
+    ask: str
+    slippage: str
+    quote_usd_rate: str
+    usd_base_rate: str
+    limit_price: str
+    stop_loss: str
+    take_profit: str
+    execution_type: ExecutionType
+    source: OrderSource
+    processed_ms: int
+    price_sources: _containers.RepeatedCompositeFieldContainer[PriceSource]
+    extra: str
+    def __init__(self, order_uuid: _Optional[str] = ..., type: _Optional[_Union[Side, str]] = ..., leverage: _Optional[str] = ..., quantity: _Optional[str] = ..., value: _Optional[str] = ..., price: _Optional[str] = ..., bid: _Optional[str] = ..., ask: _Optional[str] = ..., slippage: _Optional[str] = ..., quote_usd_rate: _Optional[str] = ..., usd_base_rate: _Optional[str] = ..., limit_price: _Optional[str] = ..., stop_loss: _Optional[str] = ..., take_profit: _Optional[str] = ..., execution_type: _Optional[_Union[ExecutionType, str]] = ..., source: _Optional[_Union[OrderSource, str]] = ..., processed_ms: _Optional[int] = ..., price_sources: _Optional[_Iterable[_Union[PriceSource, _Mapping]]] = ..., extra: _Optional[str] = ...) -> None: ...
+
+class Position(_message.Message):
+    __slots__ = ("hotkey", "position_uuid", "trade_pair", "side", "open_ms", "close_ms", "orders", "account_size", "quantity", "net_quantity", "net_leverage", "net_value", "average_entry_price", "cumulative_entry_value", "realized_pnl", "unrealized_pnl", "current_return", "return_at_close", "stop_loss", "exit_price", "campaign_id", "pattern_type", "signal_id", "timeframe", "version", "revision", "updated_ms", "extra")
+    HOTKEY_FIELD_NUMBER: _ClassVar[int]
+    POSITION_UUID_FIELD_NUMBER: _ClassVar[int]
+    TRADE_PAIR_FIELD_NUMBER: _ClassVar[int]
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    OPEN_MS_FIELD_NUMBER: _ClassVar[int]
+    CLOSE_MS_FIELD_NUMBER: _ClassVar[int]
+    ORDERS_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_SIZE_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    NET_QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    NET_LEVERAGE_FIELD_NUMBER: _ClassVar[int]
+    NET_VALUE_FIELD_NUMBER: _ClassVar[int]
+    AVERAGE_ENTRY_PRICE_FIELD_NUMBER: _ClassVar[int]
+    CUMULATIVE_ENTRY_VALUE_FIELD_NUMBER: _ClassVar[int]
+    REALIZED_PNL_FIELD_NUMBER: _ClassVar[int]
+    UNREALIZED_PNL_FIELD_NUMBER: _ClassVar[int]
+    CURRENT_RETURN_FIELD_NUMBER: _ClassVar[int]
+    RETURN_AT_CLOSE_FIELD_NUMBER: _ClassVar[int]
+    STOP_LOSS_FIELD_NUMBER: _ClassVar[int]
+    EXIT_PRICE_FIELD_NUMBER: _ClassVar[int]
+    CAMPAIGN_ID_FIELD_NUMBER: _ClassVar[int]
+    PATTERN_TYPE_FIELD_NUMBER: _ClassVar[int]
+    SIGNAL_ID_FIELD_NUMBER: _ClassVar[int]
+    TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    UPDATED_MS_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_FIELD_NUMBER: _ClassVar[int]
+    hotkey: str
+    position_uuid: str
+    trade_pair: str
+    side: Side
+    open_ms: int
+    close_ms: int
+    orders: _containers.RepeatedCompositeFieldContainer[Order]
+    account_size: str
+    quantity: str
+    net_quantity: str
+    net_leverage: str
+    net_value: str
+    average_entry_price: str
+    cumulative_entry_value: str
+    realized_pnl: str
+    unrealized_pnl: str
+    current_return: str
+    return_at_close: str
+    stop_loss: str
+    exit_price: str
+    campaign_id: str
+    pattern_type: PatternType
+    signal_id: str
+    timeframe: str
+    version: int
+    revision: int
+    updated_ms: int
+    extra: str
+    def __init__(self, hotkey: _Optional[str] = ..., position_uuid: _Optional[str] = ..., trade_pair: _Optional[str] = ..., side: _Optional[_Union[Side, str]] = ..., open_ms: _Optional[int] = ..., close_ms: _Optional[int] = ..., orders: _Optional[_Iterable[_Union[Order, _Mapping]]] = ..., account_size: _Optional[str] = ..., quantity: _Optional[str] = ..., net_quantity: _Optional[str] = ..., net_leverage: _Optional[str] = ..., net_value: _Optional[str] = ..., average_entry_price: _Optional[str] = ..., cumulative_entry_value: _Optional[str] = ..., realized_pnl: _Optional[str] = ..., unrealized_pnl: _Optional[str] = ..., current_return: _Optional[str] = ..., return_at_close: _Optional[str] = ..., stop_loss: _Optional[str] = ..., exit_price: _Optional[str] = ..., campaign_id: _Optional[str] = ..., pattern_type: _Optional[_Union[PatternType, str]] = ..., signal_id: _Optional[str] = ..., timeframe: _Optional[str] = ..., version: _Optional[int] = ..., revision: _Optional[int] = ..., updated_ms: _Optional[int] = ..., extra: _Optional[str] = ...) -> None: ...
+
+class RpcStatus(_message.Message):
+    __slots__ = ("code", "message", "details")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    DETAILS_FIELD_NUMBER: _ClassVar[int]
+    code: int
+    message: str
+    details: _containers.RepeatedCompositeFieldContainer[_any_pb2.Any]
+    def __init__(self, code: _Optional[int] = ..., message: _Optional[str] = ..., details: _Optional[_Iterable[_Union[_any_pb2.Any, _Mapping]]] = ...) -> None: ...
+
+class ErrorInfo(_message.Message):
+    __slots__ = ("reason", "domain", "metadata")
+    class MetadataEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    DOMAIN_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    reason: str
+    domain: str
+    metadata: _containers.ScalarMap[str, str]
+    def __init__(self, reason: _Optional[str] = ..., domain: _Optional[str] = ..., metadata: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class Refusal(_message.Message):
+    __slots__ = ("code", "message", "details")
+    class DetailsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    DETAILS_FIELD_NUMBER: _ClassVar[int]
+    code: str
+    message: str
+    details: _containers.ScalarMap[str, str]
+    def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ..., details: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class SaveRequest(_message.Message):
+    __slots__ = ("position", "request_id", "expected_version", "replace_open")
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_VERSION_FIELD_NUMBER: _ClassVar[int]
+    REPLACE_OPEN_FIELD_NUMBER: _ClassVar[int]
+    position: Position
+    request_id: str
+    expected_version: int
+    replace_open: bool
+    def __init__(self, position: _Optional[_Union[Position, _Mapping]] = ..., request_id: _Optional[str] = ..., expected_version: _Optional[int] = ..., replace_open: _Optional[bool] = ...) -> None: ...
+
+class SaveReply(_message.Message):
+    __slots__ = ("revision", "version", "replaced_uuid", "durability")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    REPLACED_UUID_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    version: int
+    replaced_uuid: str
+    durability: Durability
+    def __init__(self, revision: _Optional[int] = ..., version: _Optional[int] = ..., replaced_uuid: _Optional[str] = ..., durability: _Optional[_Union[Durability, str]] = ...) -> None: ...
+
+class SaveItem(_message.Message):
+    __slots__ = ("position", "expected_version", "replace_open")
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_VERSION_FIELD_NUMBER: _ClassVar[int]
+    REPLACE_OPEN_FIELD_NUMBER: _ClassVar[int]
+    position: Position
+    expected_version: int
+    replace_open: bool
+    def __init__(self, position: _Optional[_Union[Position, _Mapping]] = ..., expected_version: _Optional[int] = ..., replace_open: _Optional[bool] = ...) -> None: ...
+
+class SaveManyRequest(_message.Message):
+    __slots__ = ("items", "request_id", "all_or_nothing")
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ALL_OR_NOTHING_FIELD_NUMBER: _ClassVar[int]
+    items: _containers.RepeatedCompositeFieldContainer[SaveItem]
+    request_id: str
+    all_or_nothing: bool
+    def __init__(self, items: _Optional[_Iterable[_Union[SaveItem, _Mapping]]] = ..., request_id: _Optional[str] = ..., all_or_nothing: _Optional[bool] = ...) -> None: ...
+
+class SaveOutcome(_message.Message):
+    __slots__ = ("saved", "refused")
+    SAVED_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    saved: SaveReply
+    refused: Refusal
+    def __init__(self, saved: _Optional[_Union[SaveReply, _Mapping]] = ..., refused: _Optional[_Union[Refusal, _Mapping]] = ...) -> None: ...
+
+class SaveManyReply(_message.Message):
+    __slots__ = ("revision", "outcomes", "durability")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    OUTCOMES_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    outcomes: _containers.RepeatedCompositeFieldContainer[SaveOutcome]
+    durability: Durability
+    def __init__(self, revision: _Optional[int] = ..., outcomes: _Optional[_Iterable[_Union[SaveOutcome, _Mapping]]] = ..., durability: _Optional[_Union[Durability, str]] = ...) -> None: ...
+
+class GetRequest(_message.Message):
+    __slots__ = ("hotkey", "position_uuid")
+    HOTKEY_FIELD_NUMBER: _ClassVar[int]
+    POSITION_UUID_FIELD_NUMBER: _ClassVar[int]
+    hotkey: str
+    position_uuid: str
+    def __init__(self, hotkey: _Optional[str] = ..., position_uuid: _Optional[str] = ...) -> None: ...
+
+class GetOpenRequest(_message.Message):
+    __slots__ = ("hotkey", "trade_pair")
+    HOTKEY_FIELD_NUMBER: _ClassVar[int]
+    TRADE_PAIR_FIELD_NUMBER: _ClassVar[int]
+    hotkey: str
+    trade_pair: str
+    def __init__(self, hotkey: _Optional[str] = ..., trade_pair: _Optional[str] = ...) -> None: ...
+
+class PositionReply(_message.Message):
+    __slots__ = ("revision", "position")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    position: Position
+    def __init__(self, revision: _Optional[int] = ..., position: _Optional[_Union[Position, _Mapping]] = ...) -> None: ...
+
+class ListOpenRequest(_message.Message):
+    __slots__ = ("hotkey",)
+    HOTKEY_FIELD_NUMBER: _ClassVar[int]
+    hotkey: str
+    def __init__(self, hotkey: _Optional[str] = ...) -> None: ...
+
+class ListOpenReply(_message.Message):
+    __slots__ = ("revision", "positions")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    POSITIONS_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    positions: _containers.RepeatedCompositeFieldContainer[Position]
+    def __init__(self, revision: _Optional[int] = ..., positions: _Optional[_Iterable[_Union[Position, _Mapping]]] = ...) -> None: ...
+
+class ListRequest(_message.Message):
+    __slots__ = ("hotkeys", "open_only", "opened_after_ms", "page_size", "page_token")
+    HOTKEYS_FIELD_NUMBER: _ClassVar[int]
+    OPEN_ONLY_FIELD_NUMBER: _ClassVar[int]
+    OPENED_AFTER_MS_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    hotkeys: _containers.RepeatedScalarFieldContainer[str]
+    open_only: bool
+    opened_after_ms: int
+    page_size: int
+    page_token: str
+    def __init__(self, hotkeys: _Optional[_Iterable[str]] = ..., open_only: _Optional[bool] = ..., opened_after_ms: _Optional[int] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class HotkeyPositions(_message.Message):
+    __slots__ = ("hotkey", "positions")
+    HOTKEY_FIELD_NUMBER: _ClassVar[int]
+    POSITIONS_FIELD_NUMBER: _ClassVar[int]
+    hotkey: str
+    positions: _containers.RepeatedCompositeFieldContainer[Position]
+    def __init__(self, hotkey: _Optional[str] = ..., positions: _Optional[_Iterable[_Union[Position, _Mapping]]] = ...) -> None: ...
+
+class ListReply(_message.Message):
+    __slots__ = ("revision", "hotkeys", "next_page_token")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    HOTKEYS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    hotkeys: _containers.RepeatedCompositeFieldContainer[HotkeyPositions]
+    next_page_token: str
+    def __init__(self, revision: _Optional[int] = ..., hotkeys: _Optional[_Iterable[_Union[HotkeyPositions, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class ListHotkeysRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class HotkeyCounts(_message.Message):
+    __slots__ = ("hotkey", "positions", "open_positions")
+    HOTKEY_FIELD_NUMBER: _ClassVar[int]
+    POSITIONS_FIELD_NUMBER: _ClassVar[int]
+    OPEN_POSITIONS_FIELD_NUMBER: _ClassVar[int]
+    hotkey: str
+    positions: int
+    open_positions: int
+    def __init__(self, hotkey: _Optional[str] = ..., positions: _Optional[int] = ..., open_positions: _Optional[int] = ...) -> None: ...
+
+class ListHotkeysReply(_message.Message):
+    __slots__ = ("revision", "hotkeys")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    HOTKEYS_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    hotkeys: _containers.RepeatedCompositeFieldContainer[HotkeyCounts]
+    def __init__(self, revision: _Optional[int] = ..., hotkeys: _Optional[_Iterable[_Union[HotkeyCounts, _Mapping]]] = ...) -> None: ...
+
+class StreamBookRequest(_message.Message):
+    __slots__ = ("open_only",)
+    OPEN_ONLY_FIELD_NUMBER: _ClassVar[int]
+    open_only: bool
+    def __init__(self, open_only: _Optional[bool] = ...) -> None: ...
+
+class BookFrame(_message.Message):
+    __slots__ = ("revision", "total", "positions")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    POSITIONS_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    total: int
+    positions: _containers.RepeatedCompositeFieldContainer[Position]
+    def __init__(self, revision: _Optional[int] = ..., total: _Optional[int] = ..., positions: _Optional[_Iterable[_Union[Position, _Mapping]]] = ...) -> None: ...
+
+class DeleteRequest(_message.Message):
+    __slots__ = ("hotkey", "position_uuid", "request_id", "expected_version")
+    HOTKEY_FIELD_NUMBER: _ClassVar[int]
+    POSITION_UUID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_VERSION_FIELD_NUMBER: _ClassVar[int]
+    hotkey: str
+    position_uuid: str
+    request_id: str
+    expected_version: int
+    def __init__(self, hotkey: _Optional[str] = ..., position_uuid: _Optional[str] = ..., request_id: _Optional[str] = ..., expected_version: _Optional[int] = ...) -> None: ...
+
+class DeleteReply(_message.Message):
+    __slots__ = ("revision", "existed", "durability")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    EXISTED_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    existed: bool
+    durability: Durability
+    def __init__(self, revision: _Optional[int] = ..., existed: _Optional[bool] = ..., durability: _Optional[_Union[Durability, str]] = ...) -> None: ...
+
+class ClearRequest(_message.Message):
+    __slots__ = ("hotkey", "every_hotkey", "expected_count", "request_id")
+    HOTKEY_FIELD_NUMBER: _ClassVar[int]
+    EVERY_HOTKEY_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    hotkey: str
+    every_hotkey: bool
+    expected_count: int
+    request_id: str
+    def __init__(self, hotkey: _Optional[str] = ..., every_hotkey: _Optional[bool] = ..., expected_count: _Optional[int] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class ClearReply(_message.Message):
+    __slots__ = ("revision", "removed", "durability")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    removed: int
+    durability: Durability
+    def __init__(self, revision: _Optional[int] = ..., removed: _Optional[int] = ..., durability: _Optional[_Union[Durability, str]] = ...) -> None: ...
+
+class StatusRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class StatusReply(_message.Message):
+    __slots__ = ("revision", "server_version", "book_id", "state", "durability", "positions", "open_positions", "hotkeys", "quarantined", "digest", "started_ms", "now_ms", "queue_depth", "data_dir", "settings", "telemetry")
+    class SettingsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class TelemetryEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    SERVER_VERSION_FIELD_NUMBER: _ClassVar[int]
+    BOOK_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    POSITIONS_FIELD_NUMBER: _ClassVar[int]
+    OPEN_POSITIONS_FIELD_NUMBER: _ClassVar[int]
+    HOTKEYS_FIELD_NUMBER: _ClassVar[int]
+    QUARANTINED_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    STARTED_MS_FIELD_NUMBER: _ClassVar[int]
+    NOW_MS_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_DEPTH_FIELD_NUMBER: _ClassVar[int]
+    DATA_DIR_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    TELEMETRY_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    server_version: str
+    book_id: str
+    state: str
+    durability: Durability
+    positions: int
+    open_positions: int
+    hotkeys: int
+    quarantined: int
+    digest: str
+    started_ms: int
+    now_ms: int
+    queue_depth: int
+    data_dir: str
+    settings: _containers.ScalarMap[str, str]
+    telemetry: _containers.ScalarMap[str, float]
+    def __init__(self, revision: _Optional[int] = ..., server_version: _Optional[str] = ..., book_id: _Optional[str] = ..., state: _Optional[str] = ..., durability: _Optional[_Union[Durability, str]] = ..., positions: _Optional[int] = ..., open_positions: _Optional[int] = ..., hotkeys: _Optional[int] = ..., quarantined: _Optional[int] = ..., digest: _Optional[str] = ..., started_ms: _Optional[int] = ..., now_ms: _Optional[int] = ..., queue_depth: _Optional[int] = ..., data_dir: _Optional[str] = ..., settings: _Optional[_Mapping[str, str]] = ..., telemetry: _Optional[_Mapping[str, float]] = ...) -> None: ...
+
+class VerifyRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class VerifyReply(_message.Message):
+    __slots__ = ("revision", "ok", "problems", "problem_count", "digest", "positions", "open_positions", "changes_checked")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    OK_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_COUNT_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    POSITIONS_FIELD_NUMBER: _ClassVar[int]
+    OPEN_POSITIONS_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_CHECKED_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    ok: bool
+    problems: _containers.RepeatedScalarFieldContainer[str]
+    problem_count: int
+    digest: str
+    positions: int
+    open_positions: int
+    changes_checked: int
+    def __init__(self, revision: _Optional[int] = ..., ok: _Optional[bool] = ..., problems: _Optional[_Iterable[str]] = ..., problem_count: _Optional[int] = ..., digest: _Optional[str] = ..., positions: _Optional[int] = ..., open_positions: _Optional[int] = ..., changes_checked: _Optional[int] = ...) -> None: ...
+
+class RebuildRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class RebuildReply(_message.Message):
+    __slots__ = ("revision", "positions", "open_positions", "changed")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    POSITIONS_FIELD_NUMBER: _ClassVar[int]
+    OPEN_POSITIONS_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    positions: int
+    open_positions: int
+    changed: bool
+    def __init__(self, revision: _Optional[int] = ..., positions: _Optional[int] = ..., open_positions: _Optional[int] = ..., changed: _Optional[bool] = ...) -> None: ...
+
+class ReloadRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ReloadReply(_message.Message):
+    __slots__ = ("revision", "positions", "open_positions", "quarantined", "changed")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    POSITIONS_FIELD_NUMBER: _ClassVar[int]
+    OPEN_POSITIONS_FIELD_NUMBER: _ClassVar[int]
+    QUARANTINED_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    positions: int
+    open_positions: int
+    quarantined: int
+    changed: bool
+    def __init__(self, revision: _Optional[int] = ..., positions: _Optional[int] = ..., open_positions: _Optional[int] = ..., quarantined: _Optional[int] = ..., changed: _Optional[bool] = ...) -> None: ...
+
+class BackupRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class BackupFrame(_message.Message):
+    __slots__ = ("revision", "total_bytes", "data", "sha256")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_BYTES_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    total_bytes: int
+    data: bytes
+    sha256: str
+    def __init__(self, revision: _Optional[int] = ..., total_bytes: _Optional[int] = ..., data: _Optional[bytes] = ..., sha256: _Optional[str] = ...) -> None: ...

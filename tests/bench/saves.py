@@ -1,0 +1,87 @@
+"""Durable saves: one caller, 64 callers, SaveMany; against a raw echo of the same bytes."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+import uuid
+from pathlib import Path
+
+import msgspec
+from hotbook import Position
+from hotbook_shared.pb import hotbook_pb2 as pb
+from hotbook_shared.wire import position_to_wire
+
+from tests.bench import data
+from tests.bench.rig import Caller, Figure, Rig, median, rate, rig, timed
+
+SAVE, SAVE_MANY = "/hotbook.v1.Positions/Save", "/hotbook.v1.Positions/SaveMany"
+CALLERS = 64
+BATCH = 200
+
+
+class Scale(msgspec.Struct, frozen=True):
+    rounds: int = 5
+    seconds: float = 1.5
+    singles: int = 300
+    batches: int = 10
+
+
+async def measure(scale: Scale) -> list[Figure]:
+    with tempfile.TemporaryDirectory() as folder, rig(Path(folder)) as stand:
+        return await _measure(stand, scale)
+
+
+async def _measure(stand: Rig, scale: Scale) -> list[Figure]:
+    server, other = Caller(stand.target), Caller(stand.echo)
+    save, save_many = server.method(SAVE), server.method(SAVE_MANY)
+    bodies = itertools.cycle(_requests(512))
+    batches = itertools.cycle(_batches(scale.batches))
+    first = _as_new(next(bodies))
+    echo = await other.teach(first, await save(first))
+    saves, echoes, singles, many = [], [], [], []
+    for _ in range(scale.rounds):
+        echoes.append(await rate(scale.seconds, CALLERS, lambda: echo(first)))
+        saves.append(await rate(scale.seconds, CALLERS, lambda: save(_as_new(next(bodies)))))
+        singles.append(1 / await timed(scale.singles, lambda: save(_as_new(next(bodies)))))
+        many.append(BATCH / await timed(scale.batches, lambda: save_many(_as_new(next(batches)))))
+    await server.close()
+    await other.close()
+    shares = [a / b for a, b in zip(saves, echoes, strict=True)]
+    gains = [a / b for a, b in zip(many, singles, strict=True)]
+    return [
+        Figure("echo, 64 callers", median(echoes), "calls/s"),
+        Figure("durable saves, 64 callers", median(saves), "saves/s"),
+        Figure("durable saves of 64 callers, share of the echo", median(shares), "x", at_least=0.6),
+        Figure("durable saves, one caller", median(singles), "saves/s"),
+        Figure("SaveMany of 200", median(many), "saves/s"),
+        Figure("SaveMany of 200 against one by one", median(gains), "x", at_least=12),
+    ]
+
+
+def _requests(count: int) -> list[bytes]:
+    return [
+        pb.SaveRequest(position=position_to_wire(_position(number))).SerializeToString()
+        for number in range(count)
+    ]
+
+
+def _batches(count: int) -> list[bytes]:
+    return [
+        pb.SaveManyRequest(
+            items=[
+                pb.SaveItem(position=position_to_wire(_position(start * BATCH + number)))
+                for number in range(BATCH)
+            ]
+        ).SerializeToString()
+        for start in range(count)
+    ]
+
+
+def _as_new(body: bytes) -> bytes:
+    """The same save with a request id of its own; both kinds of request have it in field 2."""
+    return body + pb.SaveRequest(request_id=uuid.uuid4().hex).SerializeToString()
+
+
+def _position(number: int) -> Position:
+    return data.position(number, data.hotkey(number % 256), data.PAIRS[number % 9])
