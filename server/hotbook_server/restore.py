@@ -62,9 +62,7 @@ def inspect_backup(backup: Path, bar: LateBar) -> Contents:
 def _inspect(connection: apsw.Connection, backup: Path, bar: LateBar) -> Contents:
     schema = connection.execute("PRAGMA user_version").get
     if not 0 < schema <= migrations()[-1][0]:
-        raise CannotRestore(
-            f"{backup} has schema {schema}, which this version does not know"
-        )
+        raise CannotRestore(f"{backup} has schema {schema}, which this version does not know")
     sound = connection.execute("PRAGMA integrity_check").get
     if sound != "ok":
         raise CannotRestore(f"{backup} is damaged: {sound}")
