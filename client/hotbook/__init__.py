@@ -8,6 +8,7 @@
 Everything that is public is listed here.
 """
 
+from hotbook._client import Client, connect
 from hotbook_shared import __version__
 from hotbook_shared.errors import (
     AlreadyOpen,
@@ -44,8 +45,6 @@ from hotbook_shared.model import (
     Status,
     Verification,
 )
-
-from hotbook._client import Client, connect
 
 __all__ = [
     "AlreadyOpen",

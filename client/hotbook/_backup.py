@@ -7,10 +7,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from hotbook._transport import Transport
 from hotbook_shared.errors import InternalError, InvalidArgument
 from hotbook_shared.pb import hotbook_pb2 as pb
-
-from hotbook._transport import Transport
 
 Progress = Callable[[int, int], None]
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 import msgspec
+
 from hotbook_shared import wire
 from hotbook_shared.errors import HotbookError, InvalidArgument
 from hotbook_shared.model import (

@@ -9,6 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar, overload
 
+from hotbook import _calls
+from hotbook._backup import receive_backup
+from hotbook._pipeline import save_stream
+from hotbook._transport import Transport
 from hotbook_shared import wire
 from hotbook_shared.errors import HotbookError, PageExpired
 from hotbook_shared.model import (
@@ -20,11 +24,6 @@ from hotbook_shared.model import (
     Verification,
 )
 from hotbook_shared.pb import hotbook_pb2 as pb
-
-from hotbook import _calls
-from hotbook._backup import receive_backup
-from hotbook._pipeline import save_stream
-from hotbook._transport import Transport
 
 _T = TypeVar("_T")
 

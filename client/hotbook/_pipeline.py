@@ -11,12 +11,11 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 
+from hotbook import _calls
+from hotbook._transport import Transport, backoff
 from hotbook_shared.errors import HotbookError, Unavailable
 from hotbook_shared.model import Position, Saved
 from hotbook_shared.pb import hotbook_pb2 as pb
-
-from hotbook import _calls
-from hotbook._transport import Transport, backoff
 
 
 def save_stream(

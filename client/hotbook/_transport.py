@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import grpc
+
 from hotbook_shared.errors import (
     DeadlineExceeded,
     HotbookError,

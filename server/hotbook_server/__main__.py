@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 import uvloop
-from hotbook_shared import __version__
-from hotbook_shared.bar import LateBar
 
 from hotbook_server.config import BadSettings, Settings, load_settings
 from hotbook_server.logs import configure_logs
 from hotbook_server.server import CannotStart, Server, serve
+from hotbook_shared import __version__
+from hotbook_shared.bar import LateBar
 
 EXIT_USAGE = 2
 EXIT_CANNOT_START = 1

@@ -7,6 +7,7 @@ caller is told; it is kept with the request id, so that a repeated request gets 
 from __future__ import annotations
 
 import msgspec
+
 from hotbook_shared.errors import HotbookError, error_from
 
 

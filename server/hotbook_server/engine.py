@@ -20,19 +20,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import msgspec
-from hotbook_shared.book import Book
-from hotbook_shared.book.book import Undo
-from hotbook_shared.errors import (
-    DeadlineExceeded,
-    DiskFull,
-    HotbookError,
-    JournalFailed,
-    QueueFull,
-    RequestReused,
-    Unavailable,
-    error_from,
-)
-from hotbook_shared.record import Change
 
 from hotbook_server.clock import Clock
 from hotbook_server.commands import (
@@ -61,6 +48,19 @@ from hotbook_server.journal.base import (
 from hotbook_server.logs import log
 from hotbook_server.rules.positions import decide_clear, decide_delete, decide_save
 from hotbook_server.telemetry import Telemetry
+from hotbook_shared.book import Book
+from hotbook_shared.book.book import Undo
+from hotbook_shared.errors import (
+    DeadlineExceeded,
+    DiskFull,
+    HotbookError,
+    JournalFailed,
+    QueueFull,
+    RequestReused,
+    Unavailable,
+    error_from,
+)
+from hotbook_shared.record import Change
 
 _T = TypeVar("_T")
 
@@ -501,8 +501,10 @@ class Engine:
 
         async def act() -> bool:
             before = self.book
+            wrong = await asyncio.to_thread(lambda: any(before.positions.problems()))
             self._take_over(await self._on_journal(self.journal.load, None))
-            return (before.digest, before.revision) != (self.book.digest, self.book.revision)
+            same = (before.digest, before.revision) == (self.book.digest, self.book.revision)
+            return wrong or not same
 
         return await self.in_turn(act)
 

@@ -16,7 +16,6 @@ from pathlib import Path
 import apsw
 import click
 import msgspec
-from hotbook_shared.bar import LateBar
 
 from hotbook_server.config import BadSettings, load_settings
 from hotbook_server.journal.base import JournalBroken
@@ -29,6 +28,7 @@ from hotbook_server.journal.sqlite import (
     migrations,
     read_records,
 )
+from hotbook_shared.bar import LateBar
 
 EXIT_REFUSED = 4
 EXIT_USAGE = 2

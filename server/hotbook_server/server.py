@@ -11,7 +11,6 @@ from collections.abc import Callable
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from hotbook_shared.pb import hotbook_pb2 as pb
 
 from hotbook_server.clock import Clock, SystemClock
 from hotbook_server.config import BadSettings, Settings
@@ -24,6 +23,7 @@ from hotbook_server.rpc.guard import Guard
 from hotbook_server.rpc.operations import OperationsService
 from hotbook_server.rpc.positions import PositionsService
 from hotbook_server.telemetry import MetricsEndpoint, Telemetry
+from hotbook_shared.pb import hotbook_pb2 as pb
 
 SERVICES = pb.DESCRIPTOR.services_by_name
 

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from hotbook_shared.bar import LateBar
 from rich.console import Console
 
 import hotbook as api
 from hotbook.cli import show
 from hotbook.cli.app import EXIT_PROBLEMS, Asked, command, confirm, hotbook
+from hotbook_shared.bar import LateBar
 
 _PASS_ON = {"ignore_unknown_options": True, "help_option_names": []}
 

@@ -9,12 +9,12 @@ from typing import IO, Any
 
 import click
 import msgspec
-from hotbook_shared.bar import LateBar
-from hotbook_shared.model import epoch_ms
 
 import hotbook as api
 from hotbook.cli import show
 from hotbook.cli.app import EXIT_NOT_FOUND, Asked, command, confirm, exit_code_of
+from hotbook_shared.bar import LateBar
+from hotbook_shared.model import epoch_ms
 
 
 @command("hotkeys")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 import msgspec
+
 from hotbook_shared.record import Change, Record
 
 CHAIN_START = bytes(16)

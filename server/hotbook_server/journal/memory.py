@@ -9,10 +9,6 @@ from __future__ import annotations
 import uuid
 from pathlib import Path
 
-from hotbook_shared.book import Book
-from hotbook_shared.errors import Unsupported
-from hotbook_shared.record import Record
-
 from hotbook_server.journal.base import (
     CHAIN_START,
     Batch,
@@ -22,6 +18,9 @@ from hotbook_server.journal.base import (
     Progress,
     chained,
 )
+from hotbook_shared.book import Book
+from hotbook_shared.errors import Unsupported
+from hotbook_shared.record import Record
 
 
 class MemoryJournal:

@@ -19,9 +19,6 @@ from typing import IO, Any
 
 import apsw
 from google.protobuf.message import DecodeError
-from hotbook_shared.errors import DiskFull
-from hotbook_shared.model import Durability
-from hotbook_shared.record import Change, ChangeKind, Record, record_from
 
 from hotbook_server.journal.base import (
     CHAIN_START,
@@ -36,6 +33,9 @@ from hotbook_server.journal.base import (
     crc_of,
     link,
 )
+from hotbook_shared.errors import DiskFull
+from hotbook_shared.model import Durability
+from hotbook_shared.record import Change, ChangeKind, Record, record_from
 
 STORE_NAME = "hotbook.db"
 LOCK_NAME = "hotbook.lock"

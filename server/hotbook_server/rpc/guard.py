@@ -17,12 +17,12 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
-from hotbook_shared import wire
-from hotbook_shared.errors import DeadlineExceeded, HotbookError, InternalError, InvalidArgument
 
 from hotbook_server.config import Settings
 from hotbook_server.logs import log
 from hotbook_server.telemetry import Telemetry
+from hotbook_shared import wire
+from hotbook_shared.errors import DeadlineExceeded, HotbookError, InternalError, InvalidArgument
 
 CORRELATION_KEY = "x-correlation-id"
 _CORRELATION = re.compile(r"[\x21-\x7e]{1,128}").fullmatch

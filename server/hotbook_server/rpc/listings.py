@@ -10,11 +10,11 @@ import secrets
 from collections import OrderedDict
 
 import msgspec
-from hotbook_shared.errors import InvalidArgument, PageExpired
-from hotbook_shared.record import Record
 
 from hotbook_server.clock import Clock
 from hotbook_server.config import Settings
+from hotbook_shared.errors import InvalidArgument, PageExpired
+from hotbook_shared.record import Record
 
 Found = list[tuple[str, list[Record]]]
 """Each hotkey that was asked for, with its records in order."""

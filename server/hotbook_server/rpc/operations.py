@@ -8,11 +8,6 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from hotbook_shared import __version__
-from hotbook_shared.errors import InvalidArgument, Unsupported
-from hotbook_shared.pb import hotbook_pb2 as pb
-from hotbook_shared.wire import DURABILITY_NUMBER
-
 from hotbook_server.clock import Clock
 from hotbook_server.commands import Clear, ClearDone
 from hotbook_server.config import Settings
@@ -22,6 +17,10 @@ from hotbook_server.logs import log
 from hotbook_server.rpc import shape
 from hotbook_server.rpc.guard import Call
 from hotbook_server.telemetry import Telemetry
+from hotbook_shared import __version__
+from hotbook_shared.errors import InvalidArgument, Unsupported
+from hotbook_shared.pb import hotbook_pb2 as pb
+from hotbook_shared.wire import DURABILITY_NUMBER
 
 PROBLEMS_TOLD = 100
 CHUNK_BYTES = 1024 * 1024

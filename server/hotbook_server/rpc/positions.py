@@ -5,18 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 
-from hotbook_shared.errors import (
-    HotbookError,
-    InvalidArgument,
-    QueueFull,
-    RequestReused,
-    Unavailable,
-)
-from hotbook_shared.pb import hotbook_pb2 as pb
-from hotbook_shared.pb import records_pb2 as raw
-from hotbook_shared.record import Record
-from hotbook_shared.wire import DURABILITY_NUMBER, refusal_to_wire
-
 from hotbook_server.clock import Clock
 from hotbook_server.commands import (
     AnyOutcome,
@@ -33,6 +21,17 @@ from hotbook_server.engine import YIELD_EVERY, Engine, request_key
 from hotbook_server.rpc import shape
 from hotbook_server.rpc.guard import Call
 from hotbook_server.rpc.listings import Found, Listing, Listings
+from hotbook_shared.errors import (
+    HotbookError,
+    InvalidArgument,
+    QueueFull,
+    RequestReused,
+    Unavailable,
+)
+from hotbook_shared.pb import hotbook_pb2 as pb
+from hotbook_shared.pb import records_pb2 as raw
+from hotbook_shared.record import Record
+from hotbook_shared.wire import DURABILITY_NUMBER, refusal_to_wire
 
 FRAME_BYTES = 512 * 1024
 """About how much a frame of a stream, or a page of a listing, holds at most."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 from operator import attrgetter
 
 import msgspec
+
 from hotbook_shared.errors import InvalidArgument
 from hotbook_shared.model import MS_MAX
 from hotbook_shared.money import check_leg_number, check_number, plain_numbers

@@ -6,11 +6,10 @@ changes; a raised HotbookError means that the command changes nothing.
 
 from __future__ import annotations
 
+from hotbook_server.commands import Clear, ClearDone, Delete, DeleteDone, Save, SaveDone
 from hotbook_shared.book import Book
 from hotbook_shared.errors import AlreadyOpen, CountMismatch, IdentityChanged, VersionConflict
 from hotbook_shared.record import Change, ChangeKind, Record, record_from, seal
-
-from hotbook_server.commands import Clear, ClearDone, Delete, DeleteDone, Save, SaveDone
 
 
 def decide_save(book: Book, save: Save, now_ms: int) -> tuple[list[Change], SaveDone]:

@@ -1,0 +1,175 @@
+"""One contract for every journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hotbook import Position
+from hotbook_server.journal.base import Batch, Journal, KeptRequest
+from hotbook_server.journal.memory import MemoryJournal
+from hotbook_server.journal.sqlite import SqliteJournal
+from hotbook_shared.book import Book
+from hotbook_shared.record import Change, ChangeKind
+from tests.make import closed, leg, position, record
+
+Open = Callable[[], Journal]
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
+    """Opens the journal; called again, it closes it and opens it anew where it lasts."""
+    in_memory = MemoryJournal()
+    on_disk: list[SqliteJournal] = []
+
+    def again() -> Journal:
+        if request.param == "memory":
+            return in_memory
+        if on_disk:
+            on_disk.pop().close()
+        on_disk.append(SqliteJournal(tmp_path))
+        return on_disk[0]
+
+    yield again
+    for journal in on_disk:
+        journal.close()
+
+
+def saved(revision: int, made: Position, version: int = 1) -> Change:
+    kept = record(made, version, revision)
+    return Change(revision, ChangeKind.SAVED, made.position_uuid, kept)
+
+
+def write(journal: Journal, *changes: Change) -> None:
+    journal.append(Batch(changes, [], at_ms=1))
+
+
+def book_in(journal: Journal) -> Book:
+    loaded = journal.load()
+    return Book(loaded.records, loaded.revision)
+
+
+def expected(*changes: Change) -> Book:
+    book = Book()
+    for change in changes:
+        book.apply(change)
+    return book
+
+
+def check(journal: Journal, book: Book) -> list[str]:
+    snapshot = journal.snapshot()
+    try:
+        return snapshot.check(book.positions.by_uuid, book.revision).problems
+    finally:
+        snapshot.close()
+
+
+SEQUENCES = {
+    "nothing": (),
+    "one": (saved(1, position("A")),),
+    "opened, closed": (saved(1, position("A")), saved(2, closed("A"), 2)),
+    "closed, opened": (saved(1, closed("A")), saved(2, position("A"), 2)),
+    "removed": (saved(1, position("A")), Change(2, ChangeKind.REMOVED, "A")),
+    "replaced": (
+        saved(1, position("A")),
+        Change(2, ChangeKind.REMOVED, "A"),
+        saved(3, position("B")),
+    ),
+    "handed on and back": (
+        saved(1, position("A")),
+        saved(2, closed("A"), 2),
+        saved(3, position("B")),
+        saved(4, closed("B"), 2),
+        saved(5, position("A"), 3),
+    ),
+    "legs beside": (saved(1, position("A")), saved(2, leg("L")), saved(3, leg("M"))),
+    "one hotkey cleared": (
+        saved(1, position("A")),
+        saved(2, position("X", hotkey="other")),
+        Change(3, ChangeKind.CLEARED, "hk"),
+    ),
+    "all cleared, and begun anew": (
+        saved(1, position("A")),
+        Change(2, ChangeKind.CLEARED, ""),
+        saved(3, position("B")),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SEQUENCES)
+@pytest.mark.parametrize("at_once", [True, False])
+def test_what_is_written_is_what_is_loaded(reopen: Open, name: str, at_once: bool) -> None:
+    """In one batch or in many, before a restart and after it: the book of the changes."""
+    changes = SEQUENCES[name]
+    journal = reopen()
+    batches = [changes] if at_once else [(change,) for change in changes]
+    for batch in batches:
+        write(journal, *batch)
+    due = expected(*changes)
+
+    for opened in (journal, reopen()):
+        book = book_in(opened)
+        assert (book.digest, book.revision) == (due.digest, due.revision)
+        assert book.positions.by_uuid.keys() == due.positions.by_uuid.keys()
+        assert check(opened, book) == []
+
+
+def test_requests_are_kept_with_their_batch(reopen: Open) -> None:
+    """A request's id, fingerprint and outcome come back after a restart, in order."""
+    journal = reopen()
+    kept = [KeptRequest(f"r{n}", 2**64 - n, n, at_ms=n) for n in (1, 2, 3)]
+    journal.append(Batch([], [(request, b"%d" % request.sequence) for request in kept], at_ms=1))
+
+    journal = reopen()
+
+    assert journal.load().requests == kept
+    assert [journal.outcome(n) for n in (1, 2, 3, 4)] == [b"1", b"2", b"3", None]
+
+
+def test_requests_are_forgotten_up_to_a_sequence(reopen: Open) -> None:
+    """What is no longer needed goes, and nothing else."""
+    journal = reopen()
+    kept = [KeptRequest(f"r{n}", n, n, at_ms=n) for n in (1, 2, 3)]
+    journal.append(Batch([], [(request, b"x") for request in kept], at_ms=1))
+
+    journal.append(Batch([], [], at_ms=2, forget_requests_until=2))
+
+    assert [request.request_id for request in reopen().load().requests] == ["r3"]
+
+
+def test_a_snapshot_stays_as_it_was(reopen: Open) -> None:
+    """What is appended after a snapshot does not show in it."""
+    journal = reopen()
+    write(journal, saved(1, position("A")))
+    book = book_in(journal)
+    snapshot = journal.snapshot()
+
+    write(journal, saved(2, closed("A"), 2))
+
+    assert snapshot.check(book.positions.by_uuid, 1).problems == []
+    snapshot.close()
+
+
+def test_a_check_sees_a_book_that_differs(reopen: Open) -> None:
+    """A position too few, too many or other is a problem."""
+    journal = reopen()
+    write(journal, saved(1, position("A")), saved(2, closed("B")))
+    records = book_in(journal).positions.by_uuid
+    for other in (
+        {"A": records["A"]},
+        {**records, "C": record(closed("C"))},
+        {**records, "B": record(closed("B"), version=2)},
+    ):
+        snapshot = journal.snapshot()
+        assert snapshot.check(other, 2).problems
+        snapshot.close()
+
+
+def test_the_book_has_an_identity(reopen: Open) -> None:
+    """A store's id is made once and stays."""
+    first = reopen().book_id
+
+    assert first
+    assert reopen().book_id == first
