@@ -7,15 +7,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import hotbook
 import pytest
+
+import hotbook
 from hotbook.testing import server
 from hotbook_server.config import Settings, load_settings
 from hotbook_server.engine import Engine
 from hotbook_server.journal.base import Journal
 from hotbook_server.journal.memory import MemoryJournal
 from hotbook_server.telemetry import Telemetry
-
 from tests.make import NOW_MS
 
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+
 from hotbook import Order, Position, Side
 from hotbook_server.commands import Save
 from hotbook_shared.record import Record, record_from, seal

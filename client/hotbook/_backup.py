@@ -2,48 +2,52 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import IO, Any
 
-from hotbook._transport import Transport
 from hotbook_shared.errors import InternalError, InvalidArgument
-from hotbook_shared.pb import hotbook_pb2 as pb
 
 Progress = Callable[[int, int], None]
 
 
-def receive_backup(
-    transport: Transport, to: Path, progress: Progress | None, timeout_s: float | None
-) -> int:
-    if to.exists():
-        raise InvalidArgument(f"{to} is there already: a backup never overwrites", field="to")
-    part = to.with_name(to.name + ".part")
+def receive_backup(frames: Iterable[Any], to: Path, progress: Progress | None) -> int:
+    """Writes the frames of a backup to a new file. Returns the backup's revision."""
+    part = ""
     try:
-        revision = _receive(transport, part, progress, timeout_s)
-        part.rename(to)
+        if to.exists():
+            raise FileExistsError
+        with tempfile.NamedTemporaryFile(dir=to.parent, suffix=".part", delete=False) as file:
+            part = file.name
+            revision = _receive(frames, file, progress)
+        os.link(part, to)  # unlike a rename, this never takes the place of another file
         _sync_folder(to.parent)
+    except FileExistsError:
+        raise InvalidArgument(
+            f"{to} is there already: a backup never overwrites", field="to"
+        ) from None
     except OSError as error:
         raise InvalidArgument(f"cannot write {to}: {error.strerror}", field="to") from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            os.unlink(part)
     return revision
 
 
-def _receive(
-    transport: Transport, part: Path, progress: Progress | None, timeout_s: float | None
-) -> int:
+def _receive(frames: Iterable[Any], file: IO[bytes], progress: Progress | None) -> int:
     seen, size, frame = hashlib.sha256(), 0, None
-    with part.open("wb") as file:
-        for frame in transport.stream("Backup", pb.BackupRequest(), timeout_s):
-            file.write(frame.data)
-            seen.update(frame.data)
-            size += len(frame.data)
-            if progress is not None:
-                progress(size, frame.total_bytes)
-        file.flush()
-        os.fsync(file.fileno())
+    for frame in frames:
+        file.write(frame.data)
+        seen.update(frame.data)
+        size += len(frame.data)
+        if progress is not None:
+            progress(size, frame.total_bytes)
+    file.flush()
+    os.fsync(file.fileno())
     if frame is None or frame.sha256 != seen.hexdigest():
         raise InternalError("the backup did not arrive whole: take it again")
     return int(frame.revision)

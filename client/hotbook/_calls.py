@@ -5,6 +5,7 @@ The faces (sync now, async later) only differ in how they wait.
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
@@ -64,30 +65,59 @@ def save_request(
 def save_all_or_nothing(
     positions: Iterable[Position], replace_open: bool
 ) -> Call[list[Saved | HotbookError]]:
-    items = [_save_item(position, replace_open) for position in positions]
+    items = [_save_item(position, replace_open) for position in iterate(positions, "positions")]
     return _save_many(items, all_or_nothing=True)
 
 
-def save_many_in_chunks(
-    positions: Iterable[Position], replace_open: bool
-) -> Iterator[Call[list[Saved | HotbookError]]]:
-    """Requests that are small enough for any server, each with an id of its own."""
-    items: list[pb.SaveItem] = []
+class Chunk(msgspec.Struct):
+    """Some positions of a larger save, in order: an item to send, or why it cannot be sent."""
+
+    parts: list[pb.SaveItem | InvalidArgument]
+
+    @property
+    def items(self) -> list[pb.SaveItem]:
+        return [part for part in self.parts if isinstance(part, pb.SaveItem)]
+
+    def filled(self, answers: Iterable[Saved | HotbookError]) -> list[Saved | HotbookError]:
+        """The answers to the items, with the others' errors in their places."""
+        answered = iter(answers)
+        return [p if isinstance(p, InvalidArgument) else next(answered) for p in self.parts]
+
+
+def chunks(positions: Iterable[Position], replace_open: bool) -> Iterator[Chunk]:
+    """Requests that are small enough for most servers. What cannot be sent keeps its place."""
+    _built(lambda: pb.SaveItem(replace_open=replace_open))
+    parts: list[pb.SaveItem | InvalidArgument] = []
     size = 0
-    for position in positions:
-        item = _save_item(position, replace_open)
-        item_size = item.ByteSize()
-        if items and (len(items) >= CHUNK_POSITIONS or size + item_size > CHUNK_BYTES):
-            yield _save_many(items, all_or_nothing=False)
-            items, size = [], 0
-        items.append(item)
-        size += item_size
-    if items:
-        yield _save_many(items, all_or_nothing=False)
+    for number, position in enumerate(iterate(positions, "positions")):
+        if not isinstance(position, Position):
+            raise InvalidArgument(
+                f"positions[{number}] is no Position: {position!r:.80}",
+                field=f"positions[{number}]",
+            )
+        try:
+            part: pb.SaveItem | InvalidArgument = _save_item(position, replace_open)
+        except InvalidArgument as error:
+            part = error
+        part_size = part.ByteSize() if isinstance(part, pb.SaveItem) else 0
+        if parts and (len(parts) >= CHUNK_POSITIONS or size + part_size > CHUNK_BYTES):
+            yield Chunk(parts)
+            parts, size = [], 0
+        parts.append(part)
+        size += part_size
+    if parts:
+        yield Chunk(parts)
+
+
+def save_items(items: list[pb.SaveItem]) -> Call[list[Saved | HotbookError]]:
+    """Items that were built before, each on its own, as one request with an id of its own."""
+    return _save_many(items, all_or_nothing=False)
 
 
 def _save_item(position: Position, replace_open: bool) -> pb.SaveItem:
-    return pb.SaveItem(position=wire.position_to_wire(position), replace_open=replace_open)
+    return _built(
+        lambda: pb.SaveItem(position=wire.position_to_wire(position), replace_open=replace_open)
+    )
 
 
 def _save_many(
@@ -152,6 +182,10 @@ def list_page(
         return Page(found, reply.next_page_token)
 
     return Call("List", request, read)
+
+
+def stream_book(open_only: bool) -> pb.StreamBookRequest:
+    return _built(lambda: pb.StreamBookRequest(open_only=open_only))
 
 
 def list_hotkeys() -> Call[list[HotkeyCounts]]:
@@ -248,6 +282,42 @@ def _rebuilt(m: Any) -> Rebuilt:
 
 def _position(reply: pb.PositionReply) -> Position | None:
     return wire.position_from_wire(reply.position) if reply.HasField("position") else None
+
+
+_Item = TypeVar("_Item")
+
+
+def iterate(items: Iterable[_Item], name: str) -> Iterator[_Item]:
+    try:
+        return iter(items)
+    except TypeError:
+        raise InvalidArgument(
+            f"{name} must be a collection, not {type(items).__name__}", field=name
+        ) from None
+
+
+def hotkeys_of(hotkeys: Iterable[str]) -> list[str]:
+    wanted = list(iterate(hotkeys, "hotkeys"))
+    for number, hotkey in enumerate(wanted):
+        if not isinstance(hotkey, str):
+            raise InvalidArgument(
+                f"hotkeys[{number}] must be a str, not {type(hotkey).__name__}",
+                field=f"hotkeys[{number}]",
+            )
+    return wanted
+
+
+def seconds(timeout_s: float | None, default_s: float) -> float:
+    """How long a call may take. Raises InvalidArgument for what is no number of seconds."""
+    if timeout_s is None:
+        return default_s
+    if (
+        isinstance(timeout_s, bool)
+        or not isinstance(timeout_s, int | float)
+        or not math.isfinite(timeout_s)
+    ):
+        raise InvalidArgument(f"timeout_s must be seconds, not {timeout_s!r}", field="timeout_s")
+    return timeout_s
 
 
 def _built(build: Callable[[], Result]) -> Result:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from hotbook import _calls
 from hotbook._backup import receive_backup
 from hotbook._pipeline import save_stream
-from hotbook._transport import Transport
+from hotbook._transport import Transport, backoff
 from hotbook_shared import wire
-from hotbook_shared.errors import HotbookError, PageExpired
+from hotbook_shared.errors import (
+    HotbookError,
+    InvalidArgument,
+    MessageTooLarge,
+    PageExpired,
+)
 from hotbook_shared.model import (
     HotkeyCounts,
     Position,
@@ -103,9 +109,8 @@ class Client:
             whole = _calls.save_all_or_nothing(positions, replace_open)
             return self._run(whole, timeout_s)
         answers: list[Saved | HotbookError] = []
-        for chunk in _calls.save_many_in_chunks(positions, replace_open):
-            answered = self._run(chunk, timeout_s)
-            answers += answered
+        for chunk in _calls.chunks(positions, replace_open):
+            answers += chunk.filled(self._save_items(chunk.items, timeout_s))
         return answers
 
     def save_stream(
@@ -116,7 +121,7 @@ class Client:
         Goes on after a restart of the server, from the first position without an answer.
         `timeout_s` is how long it may stand still.
         """
-        return save_stream(self._transport, positions, timeout_s or self._timeout_s)
+        return save_stream(self._transport, positions, _calls.seconds(timeout_s, self._timeout_s))
 
     def delete(
         self,
@@ -180,7 +185,7 @@ class Client:
         Closed ones by close time, then the open ones by open time; all of one revision.
         `opened_after` (an aware datetime or epoch milliseconds) is strict.
         """
-        wanted = [hotkeys] if isinstance(hotkeys, str) else list(hotkeys)
+        wanted = [hotkeys] if isinstance(hotkeys, str) else _calls.hotkeys_of(hotkeys)
         if not wanted:
             return {}
         found = self._all_pages(wanted, open_only, opened_after, timeout_s)
@@ -189,11 +194,12 @@ class Client:
     def book(
         self, *, open_only: bool = False, timeout_s: float | None = None
     ) -> Iterator[Position]:
-        """Every position of the book, all of one revision, as they arrive."""
-        request = pb.StreamBookRequest(open_only=open_only)
-        for frame in self._transport.stream("StreamBook", request, timeout_s):
-            for position in frame.positions:
-                yield wire.position_from_wire(position)
+        """Every position of the book, all of one revision, as they arrive.
+
+        `timeout_s` is how long it may stand still.
+        """
+        frames = self._frames("StreamBook", _calls.stream_book(open_only), timeout_s)
+        return (wire.position_from_wire(m) for frame in frames for m in frame.positions)
 
     def hotkeys(self, *, timeout_s: float | None = None) -> list[HotkeyCounts]:
         """Every hotkey that has positions, in alphabetical order, with its counts."""
@@ -236,13 +242,53 @@ class Client:
         """Writes a consistent copy of the server's store to a new file. Returns its revision.
 
         The copy is checked against the server's checksum, and only then takes its name.
+        `timeout_s` is how long it may stand still; making the copy takes its time before that.
         """
-        return receive_backup(self._transport, Path(to), progress, timeout_s)
+        frames = self._frames("Backup", pb.BackupRequest(), timeout_s)
+        return receive_backup(frames, _path(to), progress)
 
     # ---------------------------------------------------------------- parts
 
+    def _save_items(
+        self, items: list[pb.SaveItem], timeout_s: float | None
+    ) -> list[Saved | HotbookError]:
+        """Saves items in one request; in halves, where that is more than this server takes."""
+        if not items:
+            return []
+        try:
+            return self._run(_calls.save_items(items), timeout_s)
+        except (MessageTooLarge, InvalidArgument) as error:
+            if isinstance(error, InvalidArgument) and error.field != "items":
+                raise
+            if len(items) == 1:
+                return [error]
+        middle = len(items) // 2
+        first = self._save_items(items[:middle], timeout_s)
+        return first + self._save_items(items[middle:], timeout_s)
+
+    def _frames(self, method: str, request: Any, timeout_s: float | None) -> Iterator[Any]:
+        """A stream of replies; begun again while that may help, until the first has come."""
+        return self._follow(method, request, _calls.seconds(timeout_s, self._timeout_s))
+
+    def _follow(self, method: str, request: Any, stall_s: float) -> Iterator[Any]:
+        deadline_s, pauses, begun = time.monotonic() + stall_s, backoff(), False
+        while True:
+            try:
+                for frame in self._transport.stream(method, request, stall_s):
+                    begun = True
+                    yield frame
+                return
+            except HotbookError as error:
+                pause_s = next(pauses)
+                late = time.monotonic() + pause_s >= deadline_s
+                if begun or late or not error.retryable:
+                    raise self._transport.told(error, stall_s, request) from None
+                time.sleep(pause_s)
+
     def _run(self, call: _calls.Call[_T], timeout_s: float | None) -> _T:
-        reply = self._transport.call(call.method, call.request, timeout_s or self._timeout_s)
+        reply = self._transport.call(
+            call.method, call.request, _calls.seconds(timeout_s, self._timeout_s)
+        )
         return call.read(reply)
 
     def _all_pages(
@@ -268,6 +314,16 @@ class Client:
             if not page.next_token:
                 return found
             token = page.next_token
+
+
+def _path(to: str | os.PathLike[str]) -> Path:
+    try:
+        path = Path(to)
+        if b"\0" in os.fsencode(path):
+            raise ValueError("it holds a null character")
+    except (TypeError, ValueError) as error:
+        raise InvalidArgument(f"to is no path: {error}", field="to") from None
+    return path
 
 
 def _empty(hotkeys: Sequence[str]) -> dict[str, list[Position]]:

@@ -22,17 +22,21 @@ def save_stream(
     transport: Transport, positions: Iterable[Position], timeout_s: float
 ) -> Iterator[Saved | HotbookError]:
     pipeline = _Pipeline(positions)
-    pauses, failing_since = backoff(), None
+    pauses, failing_since_s = backoff(), None
     while True:
+        replies = transport.stream(
+            "SaveStream", pipeline.requests(), timeout_s, pipeline.has_unanswered
+        )
         try:
-            for outcome in transport.stream("SaveStream", pipeline.requests(), None):
-                pauses, failing_since = backoff(), None
+            for outcome in replies:
+                pauses, failing_since_s = backoff(), None
                 yield _calls.save_outcome(outcome, pipeline.answered())
-        except Unavailable:
-            failing_since = failing_since or time.monotonic()
+        except Unavailable as error:
+            failing_since_s = failing_since_s or time.monotonic()
             pause_s = next(pauses)
-            if time.monotonic() + pause_s - failing_since > timeout_s:
-                raise
+            late = time.monotonic() + pause_s - failing_since_s > timeout_s
+            if late or not error.retryable:
+                raise transport.told(error, timeout_s) from None
             time.sleep(pause_s)
             continue
         if pipeline.failure is not None:
@@ -41,40 +45,67 @@ def save_stream(
 
 
 class _Pipeline:
-    """The requests of one pipeline. gRPC draws them on a thread of its own."""
+    """The requests of one pipeline. gRPC takes them on a thread of its own, one for each attempt.
+
+    `_lock` guards what was sent; `_drawing` is held while the caller's iterator is asked for more,
+    which may take as long as it likes: an attempt that has something to send again never waits
+    for it.
+    """
 
     def __init__(self, positions: Iterable[Position]) -> None:
         self.failure: Exception | None = None
-        self._positions = iter(positions)
+        self._positions = _calls.iterate(positions, "positions")
         self._unanswered: deque[tuple[str, pb.SaveRequest]] = deque()
-        self._lock = threading.Lock()
+        self._answered = 0
         self._attempt = 0
+        self._ended = False
+        self._lock = threading.Lock()
+        self._drawing = threading.Lock()
 
     def requests(self) -> Iterator[pb.SaveRequest]:
-        """First what has no answer yet, then what comes next. Ends an earlier attempt's drawing."""
+        """First what has no answer yet, then what comes next. Outdates an earlier attempt."""
         with self._lock:
             self._attempt += 1
-            attempt, again = self._attempt, list(self._unanswered)
-        for _, request in again:
+            attempt, cursor = self._attempt, self._answered
+        return self._requests(attempt, cursor)
+
+    def _requests(self, attempt: int, cursor: int) -> Iterator[pb.SaveRequest]:
+        while attempt == self._attempt:
+            request = self._drawn(cursor) or self._draw(attempt, cursor)
+            if request is None or attempt != self._attempt:
+                return
+            cursor += 1
             yield request
-        while (drawn := self._draw(attempt)) is not None:
-            yield drawn
+
+    def has_unanswered(self) -> bool:
+        return bool(self._unanswered)
 
     def answered(self) -> str:
-        """Takes the oldest request off the list; returns its position's uuid."""
-        return self._unanswered.popleft()[0]
-
-    def _draw(self, attempt: int) -> pb.SaveRequest | None:
+        """Takes the oldest request off; returns its position's uuid."""
         with self._lock:
-            if attempt != self._attempt or self.failure is not None:
-                return None
+            self._answered += 1
+            return self._unanswered.popleft()[0]
+
+    def _drawn(self, cursor: int) -> pb.SaveRequest | None:
+        """The request at a place of the pipeline, if it was drawn already."""
+        with self._lock:
+            place = cursor - self._answered
+            return self._unanswered[place][1] if place < len(self._unanswered) else None
+
+    def _draw(self, attempt: int, cursor: int) -> pb.SaveRequest | None:
+        with self._drawing:
+            drawn = self._drawn(cursor)  # perhaps by an earlier attempt, while this one waited
+            if drawn is not None or self._ended or attempt != self._attempt:
+                return drawn
             try:
-                position = next(self._positions, None)
-                if position is None:
-                    return None
+                position = next(self._positions)
                 request = _calls.save_request(position)
-            except Exception as error:  # the caller's own, told where the answers are read
-                self.failure = error
+            except StopIteration:
+                self._ended = True
                 return None
-            self._unanswered.append((position.position_uuid, request))
-            return request
+            except Exception as error:  # the caller's own, told where the answers are read
+                self._ended, self.failure = True, error
+                return None
+            with self._lock:
+                self._unanswered.append((position.position_uuid, request))
+        return request

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
@@ -22,9 +22,13 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from hotbook_shared.address import is_address
 from hotbook_shared.model import Durability
 
 _MIB = 1024 * 1024
+
+OTHER_VARIABLES = {"HOTBOOK_TARGET", "HOTBOOK_OUTPUT", "HOTBOOK_TIMEOUT_S", "HOTBOOK_CONFIG"}
+"""Variables of the command line, which share the prefix."""
 
 
 class BadSettings(Exception):
@@ -34,7 +38,9 @@ class BadSettings(Exception):
 class Settings(BaseSettings):
     """Everything that can be set. A field's description is its help text and its documentation."""
 
-    model_config = SettingsConfigDict(env_prefix="HOTBOOK_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="HOTBOOK_", frozen=True, extra="forbid", allow_inf_nan=False
+    )
     config_file: ClassVar[Path] = Path("hotbook.toml")
 
     listen: str = Field(
@@ -52,8 +58,12 @@ class Settings(BaseSettings):
         "127.0.0.1:50701", description="Address of the Prometheus endpoint; off: none."
     )
 
-    message_max_bytes: int = Field(4 * _MIB, ge=1024, description="Largest message taken.")
-    concurrent_calls_max: int = Field(2_000, ge=1, description="Calls under way at once.")
+    message_max_bytes: int = Field(
+        4 * _MIB, ge=1024, le=2**31 - 1, description="Largest message taken."
+    )
+    concurrent_calls_max: int = Field(
+        2_000, ge=1, le=2**31 - 1, description="Calls under way at once."
+    )
     queue_depth_max: int = Field(10_000, ge=1, description="Writes waiting for the journal.")
     queue_max_bytes: int = Field(256 * _MIB, ge=1024, description="Bytes of the writes waiting.")
     batch_max: int = Field(1_000, ge=1, description="Most writes in one commit.")
@@ -62,6 +72,7 @@ class Settings(BaseSettings):
     )
     orders_max: int = Field(5_000, ge=1, description="Most orders in one position.")
     items_max: int = Field(10_000, ge=1, description="Most positions in one SaveMany.")
+    hotkeys_max: int = Field(10_000, ge=1, description="Most hotkeys in one List.")
     page_size_default: int = Field(500, ge=1, description="Positions a page, where none is asked.")
     page_size_max: int = Field(5_000, ge=1, description="Most positions a page.")
     listings_max: int = Field(200, ge=1, description="Paged listings kept at once.")
@@ -76,7 +87,9 @@ class Settings(BaseSettings):
     requests_kept_hours: float = Field(
         24.0, gt=0, description="How long a request id is remembered."
     )
-    changes_kept_max: int = Field(100_000, ge=1, description="Newest changes kept in the journal.")
+    changes_kept_max: int = Field(
+        100_000, ge=1, le=2**62, description="Newest changes kept in the journal."
+    )
     disk_free_min_bytes: int = Field(
         32 * _MIB, ge=0, description="Writes are refused while the disk has less room than this."
     )
@@ -92,12 +105,18 @@ class Settings(BaseSettings):
     )
     reflection: bool = Field(True, description="Serve the protos to tools such as grpcurl.")
 
-    @field_validator("listen", "metrics_listen")
+    @field_validator("listen")
     @classmethod
     def _is_address(cls, value: str) -> str:
-        host, _, port = value.rpartition(":")
-        if value != "off" and not (host and port.isdecimal() and int(port) < 65536):
+        if not is_address(value):
             raise ValueError("must be HOST:PORT")
+        return value
+
+    @field_validator("metrics_listen")
+    @classmethod
+    def _is_address_or_off(cls, value: str) -> str:
+        if value != "off" and not is_address(value):
+            raise ValueError("must be HOST:PORT, or off")
         return value
 
     @classmethod
@@ -117,6 +136,12 @@ class Settings(BaseSettings):
         """Every setting as text, made once for each instance and safe to hand out: read only."""
         return MappingProxyType({name: str(value) for name, value in self.model_dump().items()})
 
+    def model_copy(self, **how: Any) -> Self:
+        """A copy, with a mapping of its own."""
+        copy = super().model_copy(**how)
+        copy.__dict__.pop("as_mapping", None)
+        return copy
+
     @property
     def on_disk(self) -> bool:
         return self.durability is not Durability.MEMORY
@@ -128,8 +153,9 @@ def load_settings(config_file: Path | None = None, **flags: Any) -> Settings:
         raise BadSettings(f"there is no settings file {config_file}")
     unknown = [
         name for name in os.environ
-        if name.startswith("HOTBOOK_") and name[8:].lower() not in Settings.model_fields
-        and name not in CLIENT_VARIABLES
+        if name.upper().startswith("HOTBOOK_")
+        and name[8:].lower() not in Settings.model_fields
+        and name not in OTHER_VARIABLES
     ]  # fmt: skip
     if unknown:
         raise BadSettings(f"there is no setting behind the variable {unknown[0]}")
@@ -144,21 +170,18 @@ def load_settings(config_file: Path | None = None, **flags: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        given = "" if first["type"] == "extra_forbidden" else f", got {first['input']!r}"
+        origin = _origin(name, flags, file)
+        if first["type"] == "extra_forbidden":
+            raise BadSettings(f"there is no setting {name} ({origin})") from None
         reason = first["msg"].removeprefix("Value error, ")
-        raise BadSettings(f"setting {name} ({_origin(name, flags)}): {reason}{given}") from None
+        raise BadSettings(f"setting {name} ({origin}): {reason}, got {first['input']!r}") from None
     except (SettingsError, ValueError) as error:
         raise BadSettings(f"{file}: {error}") from None
 
 
-CLIENT_VARIABLES = frozenset(
-    {"HOTBOOK_TARGET", "HOTBOOK_OUTPUT", "HOTBOOK_TIMEOUT_S", "HOTBOOK_CONFIG"}
-)
-"""Variables of the command line client, which share the prefix."""
-
-
-def _origin(name: str, flags: Mapping[str, Any]) -> str:
+def _origin(name: str, flags: Mapping[str, Any], file: Path) -> str:
+    """Where a setting was set: the flag, the variable, or the file."""
     if name in flags:
         return "--" + name.replace("_", "-")
-    variable = f"HOTBOOK_{name.upper()}"
-    return variable if variable in os.environ else "the settings file"
+    variables = (known for known in os.environ if known.lower() == f"hotbook_{name}")
+    return next(variables, str(file))

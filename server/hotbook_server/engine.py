@@ -13,29 +13,22 @@ the same id and gets the answer that was kept with it.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-import msgspec
-
 from hotbook_server.clock import Clock
 from hotbook_server.commands import (
     AnyOutcome,
-    Clear,
     Command,
-    Delete,
     RefusedOutcome,
-    Save,
-    SaveDone,
-    SaveMany,
-    SaveManyDone,
     decode_outcome,
     encode_outcome,
 )
 from hotbook_server.config import Settings
+from hotbook_server.draft import Draft
+from hotbook_server.intake import Intake, Ticket
 from hotbook_server.journal.base import (
     Batch,
     DiskIsFull,
@@ -46,73 +39,16 @@ from hotbook_server.journal.base import (
     Progress,
 )
 from hotbook_server.logs import log
-from hotbook_server.rules.positions import decide_clear, decide_delete, decide_save
+from hotbook_server.requests import RequestKey, Requests
 from hotbook_server.telemetry import Telemetry
 from hotbook_shared.book import Book
-from hotbook_shared.book.book import Undo
-from hotbook_shared.errors import (
-    DeadlineExceeded,
-    DiskFull,
-    HotbookError,
-    JournalFailed,
-    QueueFull,
-    RequestReused,
-    Unavailable,
-    error_from,
-)
-from hotbook_shared.record import Change
+from hotbook_shared.errors import DeadlineExceeded, DiskFull, JournalFailed, Unavailable
+from hotbook_shared.model import Durability
 
 _T = TypeVar("_T")
 
-BATCH_MAX_BYTES = 16 * 1024 * 1024
 QUIET_S = 0.001  # nobody came for so long: no more company is to be expected
-YIELD_EVERY = 128  # items of one large command between two turns of the loop
-_HOUR_MS = 3_600_000
-
-
-class RequestKey(msgspec.Struct, frozen=True):
-    """What makes a request the same request."""
-
-    request_id: str
-    fingerprint: int
-
-
-def request_key(request_id: str, method: str, body: bytes) -> RequestKey | None:
-    """The key of a request; None where the caller gave no id."""
-    if not request_id:
-        return None
-    fingerprint = hashlib.sha256(method.encode())
-    fingerprint.update(body)
-    return RequestKey(request_id, int.from_bytes(fingerprint.digest()[:8], "big"))
-
-
-class _Ticket:
-    """A command on its way, and those who wait for its outcome."""
-
-    __slots__ = ("command", "deadline_s", "key", "size", "waiting")
-
-    def __init__(
-        self, command: Command, key: RequestKey | None, deadline_s: float, size: int
-    ) -> None:
-        self.command = command
-        self.key = key
-        self.deadline_s = deadline_s
-        self.size = size
-        self.waiting: list[asyncio.Future[AnyOutcome]] = []
-
-    @property
-    def is_abandoned(self) -> bool:
-        return all(future.done() for future in self.waiting)
-
-    def answer(self, outcome: AnyOutcome) -> None:
-        for future in self.waiting:
-            if not future.done():
-                future.set_result(outcome)
-
-    def fail(self, error: HotbookError) -> None:
-        for future in self.waiting:
-            if not future.done():
-                future.set_exception(error)
+FLUSH_S = 0.5  # relaxed mode: what was acknowledged is on disk within a second
 
 
 class Engine:
@@ -125,8 +61,11 @@ class Engine:
         on_step: Callable[[str], None] | None = None,
     ) -> None:
         self.book = Book()
-        self.quarantined = 0  # damaged rows that the journal has set aside
         self.journal = journal
+        self.quarantined = 0  # damaged rows that the journal has set aside
+        self.intake = Intake(settings)
+        self.stopping = asyncio.Event()
+        """Set when no new work is accepted any more."""
         self.failure: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
         """Done when the journal has failed: nothing is acknowledged any more."""
         self._settings = settings
@@ -134,48 +73,37 @@ class Engine:
         self._telemetry = telemetry
         self._on_step = on_step
         self._ahead = Book()
-        self._queue: deque[_Ticket] = deque()
-        self._queue_bytes = 0
+        self._requests = Requests(settings)
         self._turns: deque[Callable[[], Coroutine[Any, Any, None]]] = deque()
-        self._in_flight: dict[str, _Ticket] = {}
-        self._requests: dict[str, KeptRequest] = {}
-        self._sequence = 0
-        self._company = 0  # how many others the last batch held
         self._wake = asyncio.Event()
-        self.stopping = asyncio.Event()
-        """Set when no new work is accepted any more."""
-        self.room = asyncio.Event()
-        """Set whenever the queue has become shorter; cleared when it is full."""
+        self._had_company = False  # whether the last batch held more than one command
         self._writer: asyncio.Task[None] | None = None
         self._flusher: asyncio.Task[None] | None = None
+        self._unflushed = False
         self._journal_thread = ThreadPoolExecutor(1, thread_name_prefix="hotbook-journal")
-        self._changed_since_flush = False
 
     # ---------------------------------------------------------------- life
 
     async def start(self, progress: Progress | None = None) -> None:
         loaded = await self._on_journal(self.journal.load, progress)
         self._take_over(loaded)
-        self._requests = {kept.request_id: kept for kept in loaded.requests}
-        self._sequence = max((kept.sequence for kept in loaded.requests), default=0)
+        self._requests.remember(loaded.requests)
         self._writer = asyncio.create_task(self._write(), name="hotbook-writer")
-        if self._settings.durability == "relaxed":
+        if self._settings.durability is Durability.RELAXED:
             self._flusher = asyncio.create_task(self._flush(), name="hotbook-flusher")
 
     def _take_over(self, loaded: Loaded) -> None:
         self.book = Book(loaded.records, loaded.revision)
         self._ahead = self.book.copy()
         self.quarantined = loaded.quarantined
+        for what in loaded.damaged:
+            log.error("damage found and set aside", what=what)
 
     @property
     def state(self) -> str:
         if self.failure.done():
             return "failed"
         return "draining" if self.stopping.is_set() else "serving"
-
-    @property
-    def queue_depth(self) -> int:
-        return len(self._queue)
 
     def refuse_new_work(self) -> None:
         """What was accepted will be answered; nothing more is accepted."""
@@ -212,45 +140,21 @@ class Engine:
         self._check_working()
         ticket = None
         if key is not None:
-            kept = self._requests.get(key.request_id)
-            if kept is not None:
-                _check_same(key, kept.fingerprint)
-                return self._repeat(kept)
-            ticket = self._in_flight.get(key.request_id)
+            if (kept := self._requests.find(key)) is not None:
+                return asyncio.ensure_future(self._repeat(kept))
+            ticket = self.intake.find(key)
+        deadline_s = self._clock.monotonic_s() + timeout_s
         if ticket is None:
-            ticket = self._accept(command, key, timeout_s, size)
-        elif key is not None and ticket.key is not None:
-            _check_same(key, ticket.key.fingerprint)
-        future: asyncio.Future[AnyOutcome] = asyncio.get_running_loop().create_future()
-        ticket.waiting.append(future)
-        return future
-
-    def _accept(
-        self, command: Command, key: RequestKey | None, timeout_s: float, size: int
-    ) -> _Ticket:
-        settings = self._settings
-        self.room.clear()
-        if len(self._queue) >= settings.queue_depth_max:
-            raise QueueFull(
-                f"{len(self._queue)} writes are waiting: try again in a moment",
-                queue_depth_max=settings.queue_depth_max,
-            )
-        if self._queue_bytes + size > settings.queue_max_bytes:
-            raise QueueFull(
-                f"{self._queue_bytes} bytes of writes are waiting: try again in a moment",
-                queue_max_bytes=settings.queue_max_bytes,
-            )
-        ticket = _Ticket(command, key, self._clock.monotonic_s() + timeout_s, size)
-        if key is not None:
-            self._in_flight[key.request_id] = ticket
-        self._queue.append(ticket)
-        self._queue_bytes += size
-        self._wake.set()
-        return ticket
+            ticket = Ticket(command, key, deadline_s, size)
+            self.intake.take_in(ticket)
+            self._wake.set()
+        ticket.deadline_s = max(ticket.deadline_s, deadline_s)  # the longest of those who wait
+        return ticket.wait()
 
     async def _repeat(self, kept: KeptRequest) -> AnyOutcome:
         data = await self._on_journal(self.journal.outcome, kept.sequence)
-        assert data is not None, "an id is forgotten before its outcome is"
+        if data is None:  # forgotten in this very moment
+            raise Unavailable("this request was forgotten meanwhile: ask the book what stands")
         return decode_outcome(data)
 
     def _check_working(self) -> None:
@@ -276,13 +180,17 @@ class Engine:
 
         self._turns.append(turn)
         self._wake.set()
-        return await done
+        ends: set[asyncio.Future[Any]] = {done, self.failure}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if not done.done():
+            raise JournalFailed("the journal has failed: this server stops")
+        return done.result()
 
     # ---------------------------------------------------------------- writing
 
     async def _write(self) -> None:
         while not self.failure.done():
-            if not self._queue and not self._turns:
+            if not self.intake and not self._turns:
                 if self.stopping.is_set():
                     return
                 self._wake.clear()
@@ -290,14 +198,13 @@ class Engine:
             while self._turns:
                 await self._turns.popleft()()
             await self._wait_for_company()
-            batch = self._take_batch()
-            if not batch:
-                continue
+            batch = self.intake.take_batch()
+            self._had_company = len(batch) > 1
             try:
-                await self._commit(batch)
+                if batch:
+                    await self._commit(batch)
             except Exception as error:
                 self._give_up(batch, error)
-                return
 
     async def _wait_for_company(self) -> None:
         """Waits while others keep arriving, if the last batch shows that others are writing.
@@ -305,181 +212,89 @@ class Engine:
         A lone caller is never made to wait. Without this, batches of two or three are all that
         forms, and the commit of each costs nearly as much as that of a hundred.
         """
-        if not self._company or self.stopping.is_set():
+        if not self._had_company or self.stopping.is_set():
             return
         until_s = self._clock.monotonic_s() + self._settings.batch_wait_ms / 1000
         seen = 0
-        while seen < len(self._queue) < self._settings.batch_max:
-            seen = len(self._queue)
+        while seen < len(self.intake) < self._settings.batch_max:
+            seen = len(self.intake)
             await asyncio.sleep(QUIET_S)
             if self._clock.monotonic_s() >= until_s:
                 return
 
-    def _take_batch(self) -> list[_Ticket]:
-        batch: list[_Ticket] = []
-        size = 0
-        while self._queue and len(batch) < self._settings.batch_max and size < BATCH_MAX_BYTES:
-            ticket = self._queue.popleft()
-            self._queue_bytes -= ticket.size
-            size += ticket.size
-            batch.append(ticket)
-        self._company = max(0, len(batch) - 1)
-        self.room.set()
-        return batch
-
-    async def _commit(self, batch: list[_Ticket]) -> None:
+    async def _commit(self, batch: list[Ticket]) -> None:
         """One batch, from decision to answer."""
         now_ms = self._clock.now_ms()
-        start = self._ahead.revision
-        undo: Undo = []
-        changes: list[Change] = []
-        answers: list[tuple[_Ticket, AnyOutcome]] = []
-        for ticket in batch:
-            if not self._is_still_wanted(ticket):
-                continue
-            outcome = await self._decide(ticket.command, now_ms, changes, undo)
-            answers.append((ticket, outcome))
+        draft = Draft(self._ahead, now_ms)
+        answers = [
+            (ticket, await draft.decide(ticket.command))
+            for ticket in batch
+            if self._is_still_wanted(ticket)
+        ]
         self._step("decided")
-        kept = self._requests_of(answers, now_ms)
-        if changes or kept:
-            try:
-                await self._journal_batch(changes, kept, now_ms)
-            except DiskIsFull as error:
-                self._ahead.revert(undo, start)
-                self._refuse_for_room(answers, error)
-                return
+        kept = [
+            (self._requests.next(ticket.key, now_ms), encode_outcome(outcome))
+            for ticket, outcome in answers
+            if ticket.key is not None
+        ]
+        try:
+            await self._journal(draft, kept, now_ms)
+        except DiskIsFull as error:
+            draft.take_back()
+            self._refuse_for_room(answers, error)
+            return
         self._step("journaled")
-        for change in changes:
+        for change in draft.changes:
             self.book.apply(change)
         self._step("applied")
-        for request, _ in kept:
-            self._requests[request.request_id] = request
+        self._requests.remember(request for request, _ in kept)
         for ticket, outcome in answers:
-            self._forget_flight(ticket)
+            self.intake.land(ticket)
             ticket.answer(outcome)
         self._step("answered")
-        self._telemetry.record("commit.changes", len(changes))
 
-    async def _journal_batch(
-        self, changes: list[Change], kept: list[tuple[KeptRequest, bytes]], now_ms: int
+    async def _journal(
+        self, draft: Draft, kept: list[tuple[KeptRequest, bytes]], now_ms: int
     ) -> None:
-        started = self._clock.monotonic_s()
-        forget = self._oldest_requests(now_ms)
-        await self._on_journal(self.journal.append, Batch(changes, kept, now_ms, forget))
-        self._changed_since_flush = True
-        self._telemetry.record("commit.seconds", self._clock.monotonic_s() - started)
+        """Brings a draft to disk, with the requests that made it."""
+        if not draft.changes and not kept:
+            return
+        started_s = self._clock.monotonic_s()
+        forget = self._requests.due(now_ms)
+        batch = Batch(draft.changes, kept, now_ms, forget)
+        await self._on_journal(self.journal.append, batch)
+        self._requests.forget(forget)
+        self._unflushed = True
+        self._telemetry.record("commit.seconds", self._clock.monotonic_s() - started_s)
+        self._telemetry.record("commit.changes", len(draft.changes))
 
-    def _is_still_wanted(self, ticket: _Ticket) -> bool:
+    def _is_still_wanted(self, ticket: Ticket) -> bool:
         """False for a command whose caller has left or whose time is up: it changes nothing."""
         late = self._clock.monotonic_s() > ticket.deadline_s
         if not late and not ticket.is_abandoned:
             return True
-        self._forget_flight(ticket)
+        self.intake.land(ticket)
         ticket.fail(DeadlineExceeded("the deadline passed before the write began: nothing changed"))
         return False
 
-    async def _decide(
-        self, command: Command, now_ms: int, changes: list[Change], undo: Undo
-    ) -> AnyOutcome:
-        """One command against the book ahead. What it changes is applied there; a refusal isn't."""
-        revision, changed, undone = self._ahead.revision, len(changes), len(undo)
-        try:
-            if isinstance(command, SaveMany):
-                return await self._decide_many(command, now_ms, changes, undo)
-            return self._decide_one(command, now_ms, changes, undo)
-        except HotbookError as refusal:
-            self._ahead.revert(undo[undone:], revision)
-            del changes[changed:], undo[undone:]
-            return RefusedOutcome.of(refusal, revision)
-
-    def _decide_one(
-        self, command: Command, now_ms: int, changes: list[Change], undo: Undo
-    ) -> AnyOutcome:
-        made: list[Change]
-        outcome: AnyOutcome
-        match command:
-            case Save():
-                made, outcome = decide_save(self._ahead, command, now_ms)
-            case Delete():
-                made, outcome = decide_delete(self._ahead, command)
-            case Clear():
-                made, outcome = decide_clear(self._ahead, command)
-            case _:
-                raise AssertionError(f"no rule for {type(command).__name__}")
-        for change in made:
-            undo += self._ahead.apply(change)
-        changes += made
-        return outcome
-
-    async def _decide_many(
-        self, command: SaveMany, now_ms: int, changes: list[Change], undo: Undo
-    ) -> SaveManyDone:
-        outcomes: list[SaveDone | RefusedOutcome] = []
-        for number, save in enumerate(command.saves):
-            if number % YIELD_EVERY == YIELD_EVERY - 1:
-                await asyncio.sleep(0)  # readers go on; only the writer touches `ahead`
-            try:
-                outcome = self._decide_one(save, now_ms, changes, undo)
-                assert isinstance(outcome, SaveDone)
-                outcomes.append(outcome)
-            except HotbookError as refusal:
-                if command.all_or_nothing:
-                    raise _at_item(refusal, number) from None
-                outcomes.append(RefusedOutcome.of(refusal, self._ahead.revision))
-        return SaveManyDone(self._ahead.revision, tuple(outcomes))
-
-    def _refuse_for_room(
-        self, answers: list[tuple[_Ticket, AnyOutcome]], error: DiskIsFull
-    ) -> None:
+    def _refuse_for_room(self, answers: list[tuple[Ticket, AnyOutcome]], error: DiskIsFull) -> None:
         log.error("disk full", reason=str(error), writes_refused=len(answers))
         self._telemetry.record("commit.disk_full")
         for ticket, _ in answers:
-            self._forget_flight(ticket)
+            self.intake.land(ticket)
             ticket.fail(DiskFull(f"{error}: nothing changed; make room and try again"))
 
-    def _give_up(self, batch: list[_Ticket], error: Exception) -> None:
+    def _give_up(self, batch: list[Ticket], error: Exception) -> None:
         """The journal, or the engine itself, has failed: nobody is acknowledged any more."""
         if self.failure.done():
             return
         log.critical("the journal has failed", reason=str(error), exc_info=error)
         self.failure.set_result(error)
+        told = JournalFailed(f"the journal has failed, the outcome is unknown: {error}")
+        for ticket in batch:
+            ticket.fail(told)
+        self.intake.fail_all(told)
         self._wake.set()
-        for ticket in (*batch, *self._queue):
-            ticket.fail(JournalFailed(f"the journal has failed, the outcome is unknown: {error}"))
-        self._queue.clear()
-
-    # ---------------------------------------------------------------- requests
-
-    def _requests_of(
-        self, answers: list[tuple[_Ticket, AnyOutcome]], now_ms: int
-    ) -> list[tuple[KeptRequest, bytes]]:
-        kept = []
-        for ticket, outcome in answers:
-            if ticket.key is not None:
-                self._sequence += 1
-                key = ticket.key
-                request = KeptRequest(key.request_id, key.fingerprint, self._sequence, now_ms)
-                kept.append((request, encode_outcome(outcome)))
-        return kept
-
-    def _oldest_requests(self, now_ms: int) -> int:
-        """Forgets the requests that are too many or too old; returns the last one's sequence."""
-        horizon_ms = now_ms - int(self._settings.requests_kept_hours * _HOUR_MS)
-        last = 0
-        while self._requests:
-            oldest = next(iter(self._requests.values()))
-            if (
-                len(self._requests) <= self._settings.requests_kept_max
-                and oldest.at_ms >= horizon_ms
-            ):
-                break
-            last = oldest.sequence
-            del self._requests[oldest.request_id]
-        return last
-
-    def _forget_flight(self, ticket: _Ticket) -> None:
-        if ticket.key is not None:
-            self._in_flight.pop(ticket.key.request_id, None)
 
     # ---------------------------------------------------------------- operations
 
@@ -487,21 +302,21 @@ class Engine:
         """Makes the indexes anew from the truth. Returns whether the old ones were wrong."""
 
         async def act() -> bool:
-            changed = await asyncio.to_thread(lambda: any(self.book.positions.problems()))
-            fresh = await asyncio.to_thread(
-                Book, list(self.book.positions.by_uuid.values()), self.book.revision
-            )
-            self.book, self._ahead = fresh, fresh.copy()
-            return changed
+            before = self.book
+            wrong = await asyncio.to_thread(_has_problems, before)
+            records = list(before.positions.by_uuid.values())
+            self.book = await asyncio.to_thread(Book, records, before.revision)
+            self._ahead = self.book.copy()
+            return wrong
 
         return await self.in_turn(act)
 
     async def reload(self) -> bool:
-        """Makes the book anew from the journal. Returns whether memory and journal differed."""
+        """Makes the book anew from the journal. Returns whether memory was wrong."""
 
         async def act() -> bool:
             before = self.book
-            wrong = await asyncio.to_thread(lambda: any(before.positions.problems()))
+            wrong = await asyncio.to_thread(_has_problems, before)
             self._take_over(await self._on_journal(self.journal.load, None))
             same = (before.digest, before.revision) == (self.book.digest, self.book.revision)
             return wrong or not same
@@ -535,11 +350,10 @@ class Engine:
         return await asyncio.get_running_loop().run_in_executor(self._journal_thread, act, *args)
 
     async def _flush(self) -> None:
-        """Relaxed mode: what was acknowledged is on disk within a second."""
         while True:
-            await asyncio.sleep(0.5)
-            if self._changed_since_flush:
-                self._changed_since_flush = False
+            await asyncio.sleep(FLUSH_S)
+            if self._unflushed:
+                self._unflushed = False
                 try:
                     await self._on_journal(self.journal.flush)
                 except JournalBroken as error:
@@ -551,15 +365,5 @@ class Engine:
             self._on_step(name)
 
 
-def _check_same(key: RequestKey, fingerprint: int) -> None:
-    if key.fingerprint != fingerprint:
-        raise RequestReused(
-            f"request {key.request_id} came before with another body: give each request its own id",
-            request_id=key.request_id,
-        )
-
-
-def _at_item(refusal: HotbookError, number: int) -> HotbookError:
-    """The refusal of one item, as that of the whole request."""
-    details = {**refusal.details, "item": str(number)}
-    return error_from(refusal.code, f"items[{number}]: {refusal.message}", details)
+def _has_problems(book: Book) -> bool:
+    return any(book.positions.problems())

@@ -11,7 +11,10 @@ import structlog
 
 def configure_logs(level: str, log_format: str) -> None:
     as_json = log_format == "json" or (log_format == "auto" and not sys.stderr.isatty())
-    last: list[Any] = [structlog.dev.ConsoleRenderer()]
+    last: list[Any] = [
+        # Without local variables: positions are nobody's business in a log.
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    ]
     if as_json:
         last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     structlog.configure(

@@ -6,6 +6,7 @@ that stood there is kept beside it under another name; the backup takes its plac
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -25,8 +26,10 @@ from hotbook_server.journal.sqlite import (
     SqliteSnapshot,
     StoreTooNew,
     lock_folder,
+    make_folder,
     migrations,
     read_records,
+    sync,
 )
 from hotbook_shared.bar import LateBar
 
@@ -55,12 +58,14 @@ def inspect_backup(backup: Path, bar: LateBar) -> Contents:
             return _inspect(connection, backup, bar)
         finally:
             connection.close()
-    except apsw.Error as error:
+    except (apsw.Error, UnicodeDecodeError, JournalBroken) as error:
         raise CannotRestore(f"{backup} is not a store of hotbook: {error}") from error
 
 
 def _inspect(connection: apsw.Connection, backup: Path, bar: LateBar) -> Contents:
     schema = connection.execute("PRAGMA user_version").get
+    if schema == 0:
+        raise CannotRestore(f"{backup} is not a store of hotbook")
     if not 0 < schema <= migrations()[-1][0]:
         raise CannotRestore(f"{backup} has schema {schema}, which this version does not know")
     sound = connection.execute("PRAGMA integrity_check").get
@@ -70,6 +75,7 @@ def _inspect(connection: apsw.Connection, backup: Path, bar: LateBar) -> Content
     if damaged:
         raise CannotRestore(f"{backup} is damaged: {damaged[0][1]} (row {damaged[0][0]})")
     revision = connection.execute("SELECT max(revision) FROM changes").get or 0
+    revision = max(revision, max((record.revision for record in records), default=0))
     checked = SqliteSnapshot(backup)
     try:
         problems = checked.check({r.position_uuid: r for r in records}, revision).problems
@@ -82,18 +88,29 @@ def _inspect(connection: apsw.Connection, backup: Path, bar: LateBar) -> Content
 
 def restore(backup: Path, folder: Path, *, overwrite: bool) -> Path | None:
     """Puts an inspected backup in place. Returns where the store that stood there is kept."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     store = folder / STORE_NAME
     with lock_folder(folder):
         if store.exists() and not overwrite:
             raise CannotRestore(f"{folder} holds a store already: pass --overwrite to replace it")
         fresh = folder / f"{STORE_NAME}.restoring"
-        shutil.copyfile(backup, fresh)
+        for leftover in folder.glob(f"{fresh.name}*"):
+            leftover.unlink()
+        _copy(backup, fresh)
         _make_new_book(fresh)
         kept = _keep_aside(store) if store.exists() else None
         fresh.rename(store)
-        _sync(folder)
+        sync(folder)
     return kept
+
+
+def _copy(backup: Path, fresh: Path) -> None:
+    """All that the backup holds, its log included where it has one."""
+    connection = apsw.Connection(str(backup), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        connection.execute("VACUUM INTO ?", (str(fresh),))
+    finally:
+        connection.close()
 
 
 def _make_new_book(store: Path) -> None:
@@ -103,27 +120,34 @@ def _make_new_book(store: Path) -> None:
     with connection:
         connection.execute("UPDATE meta SET value = ? WHERE name = 'book_id'", (uuid.uuid4().hex,))
     connection.close()
-    _sync(store)
+    sync(store)
 
 
 def _keep_aside(store: Path) -> Path:
-    """Gives the old store a second name. Its log must not be there when the new one comes."""
+    """Copies the old store and its log; then folds the log, which must not meet the new store."""
     kept = store.with_name(f"{store.name}.replaced-{time.time_ns() // 1_000_000}")
-    os.link(store, kept)
+    for ending in ("", "-wal"):
+        part = store.with_name(store.name + ending)
+        if part.exists():
+            copy = kept.with_name(kept.name + ending)
+            shutil.copyfile(part, copy)
+            sync(copy)
+    sync(store.parent)
+    _fold(store)
     for ending in ("-wal", "-shm"):
-        log = store.with_name(store.name + ending)
-        if log.exists():
-            log.rename(kept.with_name(kept.name + ending))
-    _sync(store.parent)
+        store.with_name(store.name + ending).unlink(missing_ok=True)
+    sync(store.parent)
     return kept
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _fold(store: Path) -> None:
+    """Brings the log into the store. A store too damaged for that is kept all the same."""
+    with contextlib.suppress(apsw.Error):
+        connection = apsw.Connection(str(store), flags=apsw.SQLITE_OPEN_READWRITE)
+        try:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        finally:
+            connection.close()
 
 
 @click.command(name="restore")
@@ -160,7 +184,10 @@ def main(backup: Path, data_dir: Path | None, overwrite: bool, yes: bool) -> Non
 def _ask(count: int) -> None:
     if not sys.stdin.isatty():
         raise CannotRestore("nobody is there to ask: pass --yes to go on")
-    typed = click.prompt(f"Type {count} to go on", default="", show_default=False)
+    try:
+        typed = click.prompt(f"Type {count} to go on", default="", show_default=False, err=True)
+    except click.Abort:
+        typed = ""
     if typed.strip() != str(count):
         raise CannotRestore("not confirmed: nothing was changed")
 
@@ -171,4 +198,4 @@ def _stop(message: str, code: int) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name=os.environ.pop("HOTBOOK_PROGRAM", None))

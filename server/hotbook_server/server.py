@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import signal
+import socket
 from collections.abc import Callable
 
 import grpc
@@ -23,11 +25,13 @@ from hotbook_server.rpc.guard import Guard
 from hotbook_server.rpc.operations import OperationsService
 from hotbook_server.rpc.positions import PositionsService
 from hotbook_server.telemetry import MetricsEndpoint, Telemetry
+from hotbook_shared.address import split_address
 from hotbook_shared.pb import hotbook_pb2 as pb
 
 SERVICES = pb.DESCRIPTOR.services_by_name
 
 EXIT_JOURNAL_FAILED = 74
+LAST_REPLIES_S = 0.5  # for replies on their way, when every call of ours has ended
 
 
 class CannotStart(Exception):
@@ -53,15 +57,16 @@ class Server:
         self._metrics: MetricsEndpoint | None = None
 
     async def start(self, progress: Progress | None = None) -> None:
-        self._grpc = grpc.aio.server(
-            options=_grpc_options(self.settings),
-            maximum_concurrent_rpcs=self.settings.concurrent_calls_max,
-        )
+        self._grpc = grpc.aio.server(options=_grpc_options(self.settings))
         # The port first: a second server on it must fail before it touches any data.
         self.address = self._bind()
         try:
             journal = self._given_journal or _open_journal(self.settings, self._on_step)
-        except (FolderInUse, StoreTooNew, JournalBroken, OSError) as error:
+        except OSError as error:
+            await self._grpc.stop(None)
+            reason = f"cannot use the data folder {self.settings.data_dir}: {error.strerror}"
+            raise CannotStart(reason) from error
+        except (FolderInUse, StoreTooNew, JournalBroken) as error:
             await self._grpc.stop(None)
             raise CannotStart(str(error)) from error
         self.engine = Engine(self.settings, journal, self.clock, self.telemetry, self._on_step)
@@ -97,7 +102,8 @@ class Server:
         """Drains: no new work, what was accepted is answered, then everything is let go."""
         self.engine.refuse_new_work()
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
-        await self._grpc.stop(self.settings.drain_s)
+        await self._guard.drain(self.settings.drain_s)
+        await self._grpc.stop(LAST_REPLIES_S)
         await self.engine.stop()
         self._failure_watch.cancel()
         if self._metrics is not None:
@@ -110,7 +116,7 @@ class Server:
             "positions": len(positions.by_uuid),
             "open_positions": positions.open_count,
             "hotkeys": len(positions.by_hotkey),
-            "queue_depth": self.engine.queue_depth,
+            "queue_depth": len(self.engine.intake),
             "quarantined": self.engine.quarantined,
         }
 
@@ -120,12 +126,12 @@ class Server:
             port = self._grpc.add_insecure_port(self.settings.listen)
         except RuntimeError as error:
             raise CannotStart(
-                f"cannot listen on {self.settings.listen}: is another server running there?"
+                f"cannot listen on {self.settings.listen}: {_why_not(self.settings.listen)}"
             ) from error
         return f"{host}:{port}"
 
     def _register(self) -> None:
-        guard = Guard(self.settings, self.telemetry)
+        guard = self._guard = Guard(self.settings, self.telemetry)
         positions = PositionsService(self.settings, self.engine, self.clock)
         operations = OperationsService(self.settings, self.engine, self.clock, self.telemetry)
         self._grpc.add_generic_rpc_handlers(
@@ -179,6 +185,19 @@ async def serve(
         await server.stop()
     log.info("stopped", exit_code=code)
     return code
+
+
+def _why_not(listen: str) -> str:
+    """Why an address could not be listened on, in words; gRPC says it in its own log alone."""
+    host, port = split_address(listen)
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family) as probe:
+            probe.bind(address)
+    except OSError as error:
+        hint = "; is another server running there?" if error.errno == errno.EADDRINUSE else ""
+        return f"{error.strerror}{hint}"
+    return "the address was free a moment later: try again"
 
 
 def _open_journal(settings: Settings, on_step: Callable[[str], None] | None) -> Journal:

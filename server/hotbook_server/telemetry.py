@@ -15,6 +15,8 @@ from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
+from hotbook_shared.address import split_address
+
 NAMES_MAX = 10_000
 
 Gauges = Callable[[], dict[str, float]]
@@ -108,11 +110,11 @@ class MetricsEndpoint:
     """The Prometheus page, on a thread of its own."""
 
     def __init__(self, telemetry: Telemetry, gauges: Gauges, listen: str) -> None:
-        host, _, port = listen.rpartition(":")
+        host, port = split_address(listen)
         registry = CollectorRegistry()
         registry.register(_Exposition(telemetry, gauges))
-        self._server, self._thread = start_http_server(int(port), host, registry)
-        self.address = f"{host}:{self._server.server_port}"
+        self._server, self._thread = start_http_server(port, host, registry)
+        self.address = f"{listen.rpartition(':')[0]}:{self._server.server_port}"
 
     def close(self) -> None:
         self._server.shutdown()

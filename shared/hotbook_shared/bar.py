@@ -42,6 +42,10 @@ class LateBar:
             TimeRemainingColumn,
         )
 
+        console = Console(stderr=True)
+        if not console.is_terminal:
+            self._began_s = float("inf")  # nobody watches: do not ask again
+            return
         amount = DownloadColumn() if self._unit == "bytes" else MofNCompleteColumn()
         self._shown = Progress(
             TextColumn(self._what),
@@ -49,7 +53,7 @@ class LateBar:
             amount,
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=console,
             transient=True,
         )
         self._task = self._shown.add_task("", total=None)

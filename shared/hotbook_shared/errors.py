@@ -35,7 +35,7 @@ class HotbookError(Exception):
     retryable: ClassVar[bool] = False
     """Whether the same request, sent again a little later, may well succeed."""
 
-    def __init__(self, message: str, **details: object) -> None:
+    def __init__(self, message: str, /, **details: object) -> None:
         super().__init__(message)
         self.message = message
         self.details: Mapping[str, str] = {name: str(value) for name, value in details.items()}

@@ -78,7 +78,7 @@ def utc(ms: int) -> datetime:
 def epoch_ms(moment: datetime | int, field: str = "time") -> int:
     """Epoch milliseconds of an aware datetime. A naive one is refused: its zone is unknown."""
     if isinstance(moment, datetime):
-        if moment.tzinfo is None:
+        if moment.utcoffset() is None:
             raise InvalidArgument(f"{field} must be aware of its time zone: {moment}", field=field)
         return (moment - _EPOCH) // timedelta(milliseconds=1)
     if isinstance(moment, bool) or not isinstance(moment, int):
@@ -88,8 +88,10 @@ def epoch_ms(moment: datetime | int, field: str = "time") -> int:
     return moment
 
 
-class _Noun(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Shared by the nouns: immutable, named fields only, defaults left out of JSON."""
+class _Noun(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
+    """Shared by the nouns: immutable, named fields only; in JSON no defaults and no strangers."""
 
 
 class PriceSource(_Noun, frozen=True, kw_only=True):

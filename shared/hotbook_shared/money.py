@@ -23,6 +23,7 @@ LEG_DECIMALS_MAX = 8
 
 ZERO = Decimal(0)
 ONE = Decimal(1)
+_LEAST, _MOST = Decimal(f"1e-{EXPONENT_MAX}"), Decimal(f"1e{EXPONENT_MAX}")
 
 # What nearly every number looks like. Both forms have at most 28 digits.
 _PLAIN = r"(?:0\.[0-9]{1,28}|[0-9]{1,9}(?:\.[0-9]{1,19})?)"
@@ -60,7 +61,7 @@ def check_number(text: str, field: str, *, signed: bool = True) -> None:
         raise InvalidArgument(
             f"{field} has more than {DIGITS_MAX} significant digits: {text}", field=field
         )
-    if (number and abs(number.adjusted()) > EXPONENT_MAX) or abs(
+    if (number and not _LEAST <= number.copy_abs() <= _MOST) or abs(
         _exponent(number)
     ) > 2 * EXPONENT_MAX:
         raise InvalidArgument(f"{field} is out of range: {text}", field=field)

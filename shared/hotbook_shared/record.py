@@ -7,6 +7,7 @@ immutable; two books, the feed and the journal share one record without copying 
 from __future__ import annotations
 
 import hashlib
+import sys
 from enum import IntEnum
 
 import msgspec
@@ -50,13 +51,17 @@ def digest_of(wire: bytes) -> int:
     return int.from_bytes(hashlib.sha256(wire).digest()[: DIGEST_BITS // 8], "big")
 
 
-def record_from(wire: bytes) -> Record:
-    """The record of a position's wire bytes. Raises DecodeError where they are none."""
+def record_from(wire: bytes, digest: int | None = None) -> Record:
+    """The record of a position's wire bytes. Raises DecodeError where they are none.
+
+    `digest` is given where it is known already. Hotkeys and trade pairs are interned: a book
+    repeats few of them a million times.
+    """
     header = raw.PositionHeader.FromString(wire)
     return Record(
-        header.hotkey,
+        sys.intern(header.hotkey),
         header.position_uuid,
-        header.trade_pair,
+        sys.intern(header.trade_pair),
         header.open_ms,
         header.close_ms if header.HasField("close_ms") else None,
         header.campaign_id,
@@ -64,7 +69,7 @@ def record_from(wire: bytes) -> Record:
         header.version,
         header.revision,
         wire,
-        digest_of(wire),
+        digest_of(wire) if digest is None else digest,
     )
 
 

@@ -6,7 +6,8 @@ what a server accepts is the server's to judge.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import grpc
@@ -76,9 +77,14 @@ def _extra_text(extra: Mapping[str, Any], field: str) -> str:
     if not extra:
         return ""
     try:
-        return msgspec.json.encode(extra).decode()
-    except (TypeError, ValueError) as error:
+        text = msgspec.json.encode(extra).decode()
+        if (
+            "null" in text
+        ):  # msgspec writes NaN and infinities as null: no JSON, and not what was meant
+            json.dumps(extra, allow_nan=False, skipkeys=True, default=str)
+    except (TypeError, ValueError, RecursionError) as error:
         raise InvalidArgument(f"{field} is not JSON: {error}", field=field) from None
+    return text
 
 
 def extra_from(text: str) -> dict[str, Any]:
@@ -172,11 +178,28 @@ def _price_source_to_wire(s: PriceSource, at: str) -> pb.PriceSource:
 
 
 def position_from_wire(m: pb.Position) -> Position:
+    """The position of a message. Raises InternalError for what only a newer version knows."""
+    try:
+        return _position_from_wire(m)
+    except (LookupError, ValueError, ArithmeticError, RecursionError) as error:
+        raise errors.InternalError(
+            f"position {m.position_uuid} cannot be read by this version: {error}",
+            position_uuid=m.position_uuid,
+        ) from error
+
+
+def _known(table: Sequence[_T], number: int, field: str) -> _T:
+    if not 0 <= number < len(table):
+        raise LookupError(f"{field} has the unknown value {number}")
+    return table[number]
+
+
+def _position_from_wire(m: pb.Position) -> Position:
     return Position(
         hotkey=m.hotkey,
         position_uuid=m.position_uuid,
         trade_pair=m.trade_pair,
-        side=SIDES[m.side],
+        side=_known(SIDES, m.side, "side"),
         open_ms=m.open_ms,
         close_ms=m.close_ms if m.HasField("close_ms") else None,
         orders=tuple([_order_from_wire(order) for order in m.orders]),
@@ -194,7 +217,7 @@ def position_from_wire(m: pb.Position) -> Position:
         stop_loss=from_text_or_none(m.stop_loss),
         exit_price=from_text_or_none(m.exit_price),
         campaign_id=m.campaign_id or None,
-        pattern_type=PATTERN_TYPES[m.pattern_type],
+        pattern_type=_known(PATTERN_TYPES, m.pattern_type, "pattern_type"),
         signal_id=m.signal_id or None,
         timeframe=m.timeframe or None,
         version=m.version,
@@ -205,8 +228,9 @@ def position_from_wire(m: pb.Position) -> Position:
 
 
 def _order_from_wire(m: pb.Order) -> Order:
-    side = SIDES[m.type]
-    assert side is not None, "the server refuses orders without a type"
+    side = _known(SIDES, m.type, "type")
+    if side is None:
+        raise LookupError("an order has no type")
     return Order(
         order_uuid=m.order_uuid,
         type=side,
@@ -222,8 +246,8 @@ def _order_from_wire(m: pb.Order) -> Order:
         limit_price=from_text_or_none(m.limit_price),
         stop_loss=from_text_or_none(m.stop_loss),
         take_profit=from_text_or_none(m.take_profit),
-        execution_type=EXECUTION_TYPES[m.execution_type],
-        source=ORDER_SOURCES[m.source],
+        execution_type=_known(EXECUTION_TYPES, m.execution_type, "execution_type"),
+        source=_known(ORDER_SOURCES, m.source, "source"),
         processed_ms=m.processed_ms,
         price_sources=tuple([_price_source_from_wire(source) for source in m.price_sources]),
         extra=extra_from(m.extra),

@@ -72,7 +72,7 @@ def book(count: int, per_hotkey: int, open_per_hotkey: int = 9) -> list[Position
     made = []
     for number in range(count):
         owner, place = divmod(number, per_hotkey)
-        is_open = place < min(open_per_hotkey, len(PAIRS))
+        is_open = place >= per_hotkey - min(open_per_hotkey, len(PAIRS))  # the newest ones
         pair = PAIRS[place % len(PAIRS)]
         made.append(position(number, hotkey(owner), pair, is_open=is_open))
     return made
@@ -96,7 +96,7 @@ def records(count: int, per_hotkey: int) -> list[Record]:
         template.hotkey = hotkey(owner)
         template.position_uuid = f"{template.position_uuid[:24]}{number:012x}"
         template.trade_pair = PAIRS[place % len(PAIRS)]
-        if place < len(PAIRS):
+        if place >= per_hotkey - len(PAIRS):
             template.ClearField("close_ms")
         else:
             template.close_ms = template.open_ms + 3_600_000

@@ -6,8 +6,8 @@ import tempfile
 from pathlib import Path
 
 import msgspec
-from hotbook_shared.pb import hotbook_pb2 as pb
 
+from hotbook_shared.pb import hotbook_pb2 as pb
 from tests.bench import data
 from tests.bench.rig import Caller, Figure, fill, median, rig, timed
 

@@ -20,6 +20,7 @@ from typing import Any
 import grpc
 import msgspec
 import uvloop
+
 from hotbook._transport import OPTIONS
 from hotbook_server.config import load_settings
 from hotbook_server.journal.base import Batch

@@ -8,10 +8,10 @@ import uuid
 from pathlib import Path
 
 import msgspec
+
 from hotbook import Position
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.wire import position_to_wire
-
 from tests.bench import data
 from tests.bench.rig import Caller, Figure, Rig, median, rate, rig, timed
 

@@ -109,7 +109,8 @@ def test_what_is_written_is_what_is_loaded(reopen: Open, name: str, at_once: boo
         write(journal, *batch)
     due = expected(*changes)
 
-    for opened in (journal, reopen()):
+    for restarted in (False, True):
+        opened = reopen() if restarted else journal
         book = book_in(opened)
         assert (book.digest, book.revision) == (due.digest, due.revision)
         assert book.positions.by_uuid.keys() == due.positions.by_uuid.keys()

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from hotbook_server.commands import Delete, RefusedOutcome, SaveDone, SaveMany, SaveManyDone
-from hotbook_server.engine import Engine, RequestKey
+from hotbook_server.engine import Engine
 from hotbook_server.journal.base import Batch, DiskIsFull, JournalBroken
 from hotbook_server.journal.memory import MemoryJournal
+from hotbook_server.requests import RequestKey
 from hotbook_shared.errors import (
     AlreadyOpen,
     DeadlineExceeded,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from hotbook_server.commands import Clear, Delete
 from hotbook_server.rules.positions import decide_clear, decide_delete, decide_save
 from hotbook_shared.book import Book
@@ -14,7 +15,6 @@ from hotbook_shared.errors import (
     VersionConflict,
 )
 from hotbook_shared.model import Position
-
 from tests.make import NOW_MS, closed, leg, position, record, save
 
 A, B = position("A"), position("B")

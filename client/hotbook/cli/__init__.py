@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
 def main() -> None:
     """The `hotbook` command."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what it has to say, we say in our own words
     try:
         from hotbook.cli.app import hotbook
     except ModuleNotFoundError as missing:

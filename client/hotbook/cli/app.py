@@ -25,6 +25,7 @@ EXIT_USAGE = 2
 EXIT_NOT_FOUND = 3
 EXIT_REFUSED = 4
 EXIT_PROBLEMS = 8
+SECONDS_MAX = 86_400
 
 EPILOG = """\b
 Exit codes: 0 done; 1 a bug; 2 wrong usage or bad input; 3 not found; 4 refused by a rule, or
@@ -36,6 +37,23 @@ not confirmed; 5 no answer; 6 version conflict; 7 a limit of the server; 8 probl
 @click.version_option(api.__version__, prog_name="hotbook")
 def hotbook() -> None:
     """The position server that answers 'what is open?' at once, from the command line."""
+
+
+class Seconds(click.ParamType[float]):
+    """A positive, finite number of seconds."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = 0.0
+        if not 0 < seconds <= SECONDS_MAX:
+            self.fail(
+                f"{value!r} is not a number of seconds from above 0 to {SECONDS_MAX}", param, ctx
+            )
+        return seconds
 
 
 class Asked:
@@ -50,7 +68,9 @@ class Asked:
         return api.connect(self.target, timeout_s=self.timeout_s)
 
 
-def command(name: str, timeout_s: float = 5.0) -> Callable[[Callable[..., None]], click.Command]:
+def command(
+    name: str, short_help: str, timeout_s: float = 5.0
+) -> Callable[[Callable[..., None]], click.Command]:
     """A command of the group that talks to a server. Its first parameter is `Asked`."""
 
     def make(act: Callable[..., None]) -> click.Command:
@@ -61,8 +81,8 @@ def command(name: str, timeout_s: float = 5.0) -> Callable[[Callable[..., None]]
 
         for option in (
             click.option(
-                "--timeout-s", type=click.FloatRange(min=0, min_open=True), default=timeout_s,
-                envvar="HOTBOOK_TIMEOUT_S", show_default=True, help="Longest wait for an answer.",
+                "--timeout-s", type=Seconds(), default=timeout_s, envvar="HOTBOOK_TIMEOUT_S",
+                show_default=True, metavar="SECONDS", help="Longest wait for an answer.",
             ),
             click.option(
                 "-o", "--output", type=click.Choice(["table", "json"]), default="table",
@@ -74,7 +94,7 @@ def command(name: str, timeout_s: float = 5.0) -> Callable[[Callable[..., None]]
             ),
         ):  # fmt: skip
             option(run)
-        return hotbook.command(name)(run)
+        return hotbook.command(name, short_help=short_help)(run)
 
     return make
 
@@ -103,7 +123,10 @@ def confirm(warning: str, count: int, yes: bool) -> None:
     if not sys.stdin.isatty():
         click.echo("hotbook: nobody is there to ask: pass --yes to go on", err=True)
         sys.exit(EXIT_REFUSED)
-    typed = click.prompt(f"Type {count} to go on", default="", show_default=False, err=True)
+    try:
+        typed = click.prompt(f"Type {count} to go on", default="", show_default=False, err=True)
+    except click.Abort:
+        typed = ""
     if typed.strip() != str(count):
         click.echo("hotbook: not confirmed: nothing was changed", err=True)
         sys.exit(EXIT_REFUSED)

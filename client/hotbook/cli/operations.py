@@ -20,21 +20,21 @@ from hotbook_shared.bar import LateBar
 _PASS_ON = {"ignore_unknown_options": True, "help_option_names": []}
 
 
-@hotbook.command("serve", context_settings=_PASS_ON)
+@hotbook.command("serve", short_help="Starts a server.", context_settings=_PASS_ON)
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 def serve(args: tuple[str, ...]) -> None:
     """Starts a server; `hotbook serve --help` tells every setting."""
-    _become("hotbook_server", args)
+    _become("serve", "hotbook_server", args)
 
 
-@hotbook.command("restore", context_settings=_PASS_ON)
+@hotbook.command("restore", short_help="Puts a backup in place.", context_settings=_PASS_ON)
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 def restore(args: tuple[str, ...]) -> None:
     """Puts a backup in place of a data folder's store; `hotbook restore --help`."""
-    _become("hotbook_server.restore", args)
+    _become("restore", "hotbook_server.restore", args)
 
 
-@command("status")
+@command("status", "What the server is, holds and does.")
 def status(asked: Asked) -> None:
     """What the server is, holds and does."""
     with asked.connect() as book:
@@ -48,11 +48,11 @@ def status(asked: Asked) -> None:
         ("state", f"{found.state} for {running}"),
         ("book", f"{found.book_id}, revision {found.revision}"),
         ("digest", found.digest),
-        ("positions", f"{found.positions:,} of {found.hotkeys:,} hotkeys"),
+        ("positions", f"{found.positions:,} of {show.counted(found.hotkeys, 'hotkey')}"),
         ("open", f"{found.open_positions:,}"),
         ("durability", f"{found.durability} {found.data_dir}".strip()),
-        ("waiting", f"{found.queue_depth:,} writes"),
-        ("quarantined", f"{found.quarantined:,} damaged rows" if found.quarantined else "nothing"),
+        ("waiting", show.counted(found.queue_depth, "write")),
+        ("quarantined", show.counted(found.quarantined, "damaged row")),
     ])  # fmt: skip
     _show_calls(found.telemetry)
 
@@ -72,7 +72,7 @@ def _show_calls(figures: Mapping[str, float]) -> None:
     show.table(columns, rows, right=columns[1:])
 
 
-@command("clear", timeout_s=60)
+@command("clear", "Removes all positions of a hotkey.", timeout_s=60)
 @click.argument("hotkey", required=False)
 @click.option("--all", "everyone", is_flag=True, help="Every hotkey; the whole book.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -88,17 +88,17 @@ def clear(asked: Asked, hotkey: str | None, everyone: bool, yes: bool) -> None:
         held = [counts for counts in book.hotkeys() if everyone or counts.hotkey == hotkey]
         count, opened = sum(h.positions for h in held), sum(h.open_positions for h in held)
         if count:
-            whose = f"all {len(held):,} hotkeys" if everyone else str(hotkey)
-            what = f"{count:,} positions ({opened:,} open) of {whose}"
+            whose = f"all {show.counted(len(held), 'hotkey')}" if everyone else str(hotkey)
+            what = f"{show.counted(count, 'position')} ({opened:,} open) of {whose}"
             confirm(f"This removes {what} from {asked.target}.", count, yes)
         removed = book.clear(hotkey, expected_count=count) if count else 0
     if asked.as_json:
         show.as_json({"removed": removed})
     else:
-        click.echo(f"removed {removed:,} positions")
+        click.echo(f"removed {show.counted(removed, 'position')}")
 
 
-@command("verify", timeout_s=600)
+@command("verify", "Checks indexes, digest and store.", timeout_s=600)
 def verify(asked: Asked) -> None:
     """Checks every index against the positions and back, the digest, and the store on disk.
 
@@ -111,7 +111,7 @@ def verify(asked: Asked) -> None:
     else:
         for problem in found.problems:
             click.echo(f"problem: {problem}")
-        verdict = "all is right" if found.ok else f"{found.problem_count:,} problems"
+        verdict = "all is right" if found.ok else show.counted(found.problem_count, "problem")
         click.echo(
             f"{verdict}: {found.positions:,} positions, {found.open_positions:,} open, "
             f"{found.changes_checked:,} changes, revision {found.revision}, digest {found.digest}"
@@ -120,7 +120,7 @@ def verify(asked: Asked) -> None:
         sys.exit(EXIT_PROBLEMS)
 
 
-@command("rebuild", timeout_s=600)
+@command("rebuild", "Makes the indexes anew.", timeout_s=600)
 def rebuild(asked: Asked) -> None:
     """Makes the indexes anew from the positions in memory."""
     with asked.connect() as book, _at_work("rebuilding"):
@@ -130,15 +130,20 @@ def rebuild(asked: Asked) -> None:
     )
 
 
-@command("reload", timeout_s=600)
+@command("reload", "Makes the book anew from disk.", timeout_s=600)
 def reload(asked: Asked) -> None:
-    """Makes the whole book anew from disk; reads go on meanwhile."""
+    """Makes the whole book anew from disk; reads go on meanwhile.
+
+    Exits with 8 where damaged rows were found: they are set aside, and their positions are gone.
+    """
     with asked.connect() as book, _at_work("reloading"):
         found = book.reload()
     _show_rebuilt(asked, found, "memory and disk differed", "memory and disk were the same")
+    if found.quarantined:
+        sys.exit(EXIT_PROBLEMS)
 
 
-@command("backup", timeout_s=3600)
+@command("backup", "Copies the store of a running server.", timeout_s=3600)
 @click.argument("file", type=click.Path(path_type=Path))
 def backup(asked: Asked, file: Path) -> None:
     """Writes a consistent copy of the server's store to a new FILE, while the server runs."""
@@ -155,7 +160,9 @@ def _show_rebuilt(asked: Asked, found: api.Rebuilt, changed: str, same: str) -> 
     if asked.as_json:
         show.as_json(found)
         return
-    aside = f", {found.quarantined:,} damaged rows set aside" if found.quarantined else ""
+    aside = (
+        f", {show.counted(found.quarantined, 'damaged row')} set aside" if found.quarantined else ""
+    )
     click.echo(
         f"{changed if found.changed else same}: {found.positions:,} positions, "
         f"{found.open_positions:,} open, revision {found.revision}{aside}"
@@ -173,11 +180,12 @@ def _at_work(what: str) -> Iterator[None]:
         yield
 
 
-def _become(module: str, args: tuple[str, ...]) -> None:
+def _become(name: str, module: str, args: tuple[str, ...]) -> None:
     """Lets a module of the server take this process over, so that signals reach it directly."""
     if importlib.util.find_spec("hotbook_server") is None or not _has("apsw"):
         click.echo("hotbook: serving needs more packages: pip install 'hotbook[server]'", err=True)
         sys.exit(1)
+    os.environ["HOTBOOK_PROGRAM"] = f"hotbook {name}"
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", module, *args])  # noqa: S606 - our own module
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import IO, Any
 
 import click
@@ -14,10 +13,10 @@ import hotbook as api
 from hotbook.cli import show
 from hotbook.cli.app import EXIT_NOT_FOUND, Asked, command, confirm, exit_code_of
 from hotbook_shared.bar import LateBar
-from hotbook_shared.model import epoch_ms
+from hotbook_shared.model import MS_MAX, epoch_ms
 
 
-@command("hotkeys")
+@command("hotkeys", "Every hotkey, with its counts.")
 def hotkeys(asked: Asked) -> None:
     """Every hotkey that has positions, with its counts."""
     with asked.connect() as book:
@@ -29,7 +28,7 @@ def hotkeys(asked: Asked) -> None:
         show.table(("hotkey", "positions", "open"), rows, right=("positions", "open"))
 
 
-@command("open")
+@command("open", "What a hotkey has open.")
 @click.argument("hotkey")
 @click.argument("trade_pair", required=False)
 def open_(asked: Asked, hotkey: str, trade_pair: str | None) -> None:
@@ -45,7 +44,7 @@ def open_(asked: Asked, hotkey: str, trade_pair: str | None) -> None:
             _show_one(asked, book.open_position(hotkey, trade_pair), what)
 
 
-@command("list", timeout_s=30)
+@command("list", "Positions of hotkeys.", timeout_s=30)
 @click.argument("hotkeys", nargs=-1, metavar="[HOTKEY]...")
 @click.option("--all", "everyone", is_flag=True, help="Every hotkey; the whole book.")
 @click.option("--open", "open_only", is_flag=True, help="Open positions only.")
@@ -68,7 +67,7 @@ def list_(
     _show_all(asked, found)
 
 
-@command("get")
+@command("get", "One position in full.")
 @click.argument("hotkey")
 @click.argument("position_uuid")
 def get(asked: Asked, hotkey: str, position_uuid: str) -> None:
@@ -78,7 +77,7 @@ def get(asked: Asked, hotkey: str, position_uuid: str) -> None:
     _show_one(asked, found, f"{hotkey} has no position {position_uuid}")
 
 
-@command("save", timeout_s=30)
+@command("save", "Saves positions from JSON.", timeout_s=30)
 @click.argument("file", type=click.File("rb"), default="-")
 @click.option("--expected-version", type=click.IntRange(min=0),
               help="Refuse unless this version stands (0: none). For one position.")  # fmt: skip
@@ -93,7 +92,7 @@ def save(
     One object, a list, or one object a line. The first refusal decides the exit code; the others
     are told as well.
     """
-    positions = list(_positions_in(file.read()))
+    positions = _positions_in(file.read())
     if expected_version is not None and len(positions) != 1:
         raise click.UsageError("--expected-version is for one position")
     with asked.connect() as book:
@@ -113,14 +112,14 @@ def save(
     if asked.as_json:
         show.as_json({"saved": saved, "refused": [_refusal(p, error) for p, error in refused]})
     else:
-        click.echo(f"saved {len(saved):,} of {len(positions):,} positions")
+        click.echo(f"saved {len(saved):,} of {show.counted(len(positions), 'position')}")
     for position, error in refused:
         click.echo(f"hotbook: {position.position_uuid}: {error.message}", err=True)
     if refused:
         sys.exit(exit_code_of(refused[0][1]))
 
 
-@command("delete")
+@command("delete", "Removes one position.")
 @click.argument("hotkey")
 @click.argument("position_uuid")
 @click.option("--expected-version", type=click.IntRange(min=1), help="Refuse at another version.")
@@ -148,11 +147,8 @@ def delete(
         sys.exit(EXIT_NOT_FOUND)
 
 
-def _whole_book(
-    book: api.Client, open_only: bool, after: datetime | int | None
-) -> list[api.Position]:
+def _whole_book(book: api.Client, open_only: bool, after_ms: int | None) -> list[api.Position]:
     """Every position, in the order of a listing; as all of them are of one revision."""
-    after_ms = None if after is None else epoch_ms(after, "opened_after")
     total = book.status().positions
     found = []
     with LateBar("reading") as bar:
@@ -196,18 +192,21 @@ def _save_in_parts(
     return answers
 
 
-def _positions_in(text: bytes) -> Iterator[api.Position]:
+def _positions_in(text: bytes) -> list[api.Position]:
     """The positions of a JSON object, a JSON list, or one JSON object a line."""
+    if not text.strip():
+        raise api.InvalidArgument("the input is empty: nothing was saved")
     decoder = msgspec.json.Decoder(api.Position)
     try:
         if text.lstrip()[:1] == b"[":
-            yield from msgspec.json.decode(text, type=list[api.Position])
-            return
+            return msgspec.json.decode(text, type=list[api.Position])
         try:
-            yield decoder.decode(text)
+            return [decoder.decode(text)]
         except msgspec.DecodeError:
-            yield from decoder.decode_lines(text)
-    except msgspec.DecodeError as error:
+            return decoder.decode_lines(text)
+    except UnicodeDecodeError as error:
+        raise api.InvalidArgument(f"the input is not UTF-8: {error.reason}") from None
+    except (msgspec.DecodeError, RecursionError) as error:
         raise api.InvalidArgument(f"this is not a position: {error}") from None
 
 
@@ -220,11 +219,18 @@ def _refusal(position: api.Position, error: api.HotbookError) -> dict[str, Any]:
     }
 
 
-def _moment(text: str | None) -> datetime | int | None:
-    if text is None or text.isdecimal():
-        return None if text is None else int(text)
+def _moment(text: str | None) -> int | None:
+    """A time as people and programs write it, in epoch milliseconds."""
+    if text is None:
+        return None
     try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise api.InvalidArgument(f"not a time: {text!r}", field="opened_after") from None
-    return at.astimezone(UTC) if at.tzinfo else at
+        ms = int(text) if text.isdecimal() else epoch_ms(datetime.fromisoformat(text))
+    except (ValueError, OverflowError, api.InvalidArgument):
+        ms = -1
+    if not 0 <= ms <= MS_MAX:
+        raise api.InvalidArgument(
+            f"opened_after must be ISO 8601 with a time zone (2026-01-31T12:00:00Z), or epoch "
+            f"milliseconds, not {text[:40]!r}",
+            field="opened_after",
+        )
+    return ms

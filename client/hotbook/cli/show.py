@@ -1,19 +1,24 @@
-"""How answers look: tables for people, JSON for programs. Both say the same."""
+"""How answers look: tables for people, JSON for programs. Both say the same.
+
+What stands in a position is somebody else's text: it is never read as markup, and nothing that is
+not printable reaches a terminal.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import click
 import msgspec
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 import hotbook as api
 
-PIPE_COLUMNS = 400
+SIDE_STYLE = {api.Side.LONG: "green", api.Side.SHORT: "red"}
 
 
 def as_json(value: Any) -> None:
@@ -22,96 +27,147 @@ def as_json(value: Any) -> None:
 
 
 def table(
-    columns: Iterable[str], rows: Iterable[Iterable[object]], right: Iterable[str] = ()
+    columns: Sequence[str], rows: Iterable[Iterable[object]], right: Sequence[str] = ()
 ) -> None:
-    grid = Table(box=None, header_style="bold", pad_edge=False)
-    aligned = set(right)
+    grid = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
-        grid.add_column(column, justify="right" if column in aligned else "left", overflow="fold")
+        grid.add_column(column, justify="right" if column in right else "left", no_wrap=True)
     for row in rows:
-        grid.add_row(*(str(cell) for cell in row))
+        grid.add_row(*map(_cell, row))
     _print(grid)
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> None:
     """One thing: a name and a value a line."""
-    grid = Table(box=None, show_header=False, pad_edge=False)
-    grid.add_column(style="bold")
+    grid = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
     for name, value in pairs:
-        grid.add_row(name, str(value))
+        grid.add_row(_cell(name), _cell(value))
     _print(grid)
 
 
-def _print(grid: Table) -> None:
-    """As wide as the terminal; wide enough for any row where the output is none."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=PIPE_COLUMNS)
-    console.print(grid)
+def positions(found: Sequence[api.Position]) -> None:
+    """On a terminal a table for each hotkey, under its name; in a pipe one row a line, in full."""
+    if not found:
+        click.echo("no positions", err=True)
+    elif Console().is_terminal:
+        for number, hotkey in enumerate(dict.fromkeys(p.hotkey for p in found)):
+            click.echo(("\n" if number else "") + click.style(_printable(hotkey), bold=True))
+            _brief([p for p in found if p.hotkey == hotkey])
+    else:
+        _full(found)
 
 
-def positions(found: Iterable[api.Position]) -> None:
-    columns = ("hotkey", "pair", "side", "state", "opened", "closed", "orders", "leverage",
-               "return", "version", "uuid")  # fmt: skip
-    rows = (
+def _brief(found: Sequence[api.Position]) -> None:
+    columns = ("pair", "side", "opened", "closed", "orders", "leverage", "return", "uuid")
+    rows = [
         (
-            shortened(p.hotkey), p.trade_pair, side(p), state(p), moment(p.opened_at),
-            moment(p.closed_at), len(p.orders), f"{p.net_leverage:f}", f"{p.return_at_close:.4f}",
-            p.version, p.position_uuid,
+            p.trade_pair, side(p), day(p.opened_at), closing(p), len(p.orders),
+            f"{p.net_leverage:f}", f"{p.return_at_close:.4f}", p.position_uuid,
         )
         for p in found
-    )  # fmt: skip
+    ]  # fmt: skip
+    table(columns, rows, right=("orders", "leverage", "return"))
+
+
+def _full(found: Sequence[api.Position]) -> None:
+    columns = ("hotkey", "pair", "side", "state", "opened", "closed", "orders", "leverage",
+               "return", "version", "uuid")  # fmt: skip
+    rows = [
+        (
+            p.hotkey, p.trade_pair, p.side or "-", state(p), moment(p.opened_at),
+            moment(p.closed_at) if p.closed_at else "-", len(p.orders), f"{p.net_leverage:f}",
+            f"{p.return_at_close:.4f}", p.version, p.position_uuid,
+        )
+        for p in found
+    ]  # fmt: skip
     table(columns, rows, right=("orders", "leverage", "return", "version"))
 
 
 def position(p: api.Position) -> None:
-    """One position in full: its fields, then its orders."""
-    skipped = {"orders", "open_ms", "close_ms", "updated_ms", "extra", "side"}
-    facts([
-        ("state", state(p)), ("side", side(p)), ("opened", moment(p.opened_at)),
-        ("closed", moment(p.closed_at)), ("updated", moment(p.updated_at)),
-        *((name, getattr(p, name)) for name in p.__struct_fields__
-          if name not in skipped and getattr(p, name) is not None),
-        *((f"extra {name}", value) for name, value in p.extra.items()),
-    ])  # fmt: skip
+    """One position: what differs from its defaults, then its orders."""
+    shown_apart = {"side", "open_ms", "close_ms", "updated_ms", "orders", "extra"}
+    defaults = dict(
+        zip(reversed(p.__struct_fields__), reversed(p.__struct_defaults__), strict=False)
+    )
+    facts(
+        [
+            *((n, getattr(p, n)) for n in ("hotkey", "trade_pair", "position_uuid")),
+            ("state", state(p)),
+            ("side", side(p)),
+            ("opened", moment(p.opened_at)),
+            *([("closed", moment(p.closed_at))] if p.closed_at else []),
+            *((name, getattr(p, name)) for name in defaults
+              if name not in shown_apart and getattr(p, name) != defaults[name]),
+            ("updated", moment(p.updated_at)),
+            *((f"extra {name}", value) for name, value in p.extra.items()),
+        ]
+    )  # fmt: skip
     if p.orders:
         click.echo()
-        columns = ("time", "type", "leverage", "quantity", "value", "price", "source", "order")
-        table(columns, (
+        columns = ("time", "type", "leverage", "quantity", "value", "price", "order")
+        rows = [
             (moment(o.processed_at), o.type, blank(o.leverage), blank(o.quantity), blank(o.value),
-             o.price, o.source, o.order_uuid)
+             o.price, o.order_uuid)
             for o in p.orders
-        ), right=("leverage", "quantity", "value", "price"))  # fmt: skip
+        ]  # fmt: skip
+        table(columns, rows, right=("leverage", "quantity", "value", "price"))
 
 
-def side(p: api.Position) -> str:
-    colour = {api.Side.LONG: "green", api.Side.SHORT: "red"}.get(p.side) if p.side else None
-    return f"[{colour}]{p.side}[/]" if colour else str(p.side or "-")
+def side(p: api.Position) -> Text:
+    return Text(p.side or "-", style=SIDE_STYLE.get(p.side, "") if p.side else "")
 
 
 def state(p: api.Position) -> str:
-    kind = "leg " if p.campaign_id else ""
-    return f"[cyan]{kind}open[/]" if p.is_open else f"[dim]{kind}closed[/]"
+    return ("leg " if p.campaign_id else "") + ("open" if p.is_open else "closed")
 
 
-def moment(at: datetime | None) -> str:
-    return "-" if at is None else at.strftime("%Y-%m-%d %H:%M:%SZ")
+def closing(p: api.Position) -> Text:
+    kind = "leg open" if p.campaign_id else "open"
+    return Text(kind, style="cyan") if p.closed_at is None else Text(day(p.closed_at))
+
+
+def moment(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def day(at: datetime) -> str:
+    """A time as a listing shows it: to the minute within this year, else the date."""
+    same_year = at.year == datetime.now(UTC).year
+    return at.strftime("%m-%d %H:%MZ" if same_year else "%Y-%m-%d")
 
 
 def blank(value: object) -> str:
     return "-" if value is None else str(value)
 
 
-def shortened(hotkey: str) -> str:
-    """A long hotkey by its ends, as people compare them."""
-    return hotkey if len(hotkey) <= 20 else f"{hotkey[:8]}…{hotkey[-8:]}"
+def counted(count: int, noun: str) -> str:
+    """`1 position`, `2,000 positions`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def duration(ms: int) -> str:
-    seconds = ms // 1000
-    days, rest = divmod(seconds, 86_400)
-    hours, rest = divmod(rest, 3_600)
-    minutes, seconds = divmod(rest, 60)
+    minutes, seconds = divmod(ms // 1000, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
     head = f"{days} d " if days else ""
     return f"{head}{hours:02}:{minutes:02}:{seconds:02}"
+
+
+def _cell(value: object) -> Text:
+    """A text that rich takes as it is: no markup, no control characters."""
+    return value if isinstance(value, Text) else Text(_printable(str(value)))
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def _print(grid: Table) -> None:
+    """As wide as the terminal; in a pipe as wide as its rows are, so that nothing is cut."""
+    console = Console()
+    if not console.is_terminal:
+        width = console.measure(grid, options=console.options.update(max_width=100_000)).maximum
+        console = Console(width=max(width, 1))
+    console.print(grid)

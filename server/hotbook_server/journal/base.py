@@ -45,6 +45,9 @@ class Loaded(msgspec.Struct, frozen=True):
     revision: int
     requests: list[KeptRequest]
     quarantined: int
+    """How many damaged rows are set aside in all."""
+    damaged: list[str] = []
+    """Those that this load has found: which, and what is wrong with each."""
 
 
 class Checked(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ import os
 import shutil
 import time
 import uuid
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -71,7 +72,7 @@ class SqliteJournal:
         self._disk_free_min_bytes = disk_free_min_bytes
         self._on_step = on_step
         self._path = folder / STORE_NAME
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         self._lock = lock_folder(folder)
         for leftover in folder.glob(f"{BACKUP_PREFIX}*"):  # of a process that died meanwhile
             shutil.rmtree(leftover, ignore_errors=True)
@@ -87,6 +88,7 @@ class SqliteJournal:
         self._wal: int | None = None
         if durability is Durability.RELAXED:
             self._wal = os.open(f"{self._path}-wal", os.O_RDONLY)
+            sync(folder)  # in this mode SQLite itself does not see to the log's name
 
     # ---------------------------------------------------------------- writing
 
@@ -103,10 +105,10 @@ class SqliteJournal:
                 _SHM_BYTES
             ):
                 raise DiskIsFull(f"the disk of {self._folder} is full") from error
-            raise JournalBroken(f"{self._path}: {error}") from error
+            raise self._broken(error) from error
         except apsw.Error as error:
             self._roll_back()
-            raise JournalBroken(f"{self._path}: {error}") from error
+            raise self._broken(error) from error
 
     def _write(self, batch: Batch) -> None:
         execute, executemany = self._connection.execute, self._connection.executemany
@@ -119,11 +121,8 @@ class SqliteJournal:
         self._write_positions(batch.changes)
         executemany("INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
         executemany(
-            "INSERT INTO requests VALUES (?, ?, ?, ?, ?)",
-            [
-                (kept.sequence, kept.request_id, _fingerprint(kept), outcome, kept.at_ms)
-                for kept, outcome in batch.requests
-            ],
+            "INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?)",
+            [_request_row(kept, outcome) for kept, outcome in batch.requests],
         )
         self._prune(batch)
         self._step("journal written")
@@ -150,7 +149,7 @@ class SqliteJournal:
         """
         gone = [(key,) for key, change in last.items() if change.record is None]
         records = [change.record for change in last.values() if change.record is not None]
-        records.sort(key=lambda record: record.is_open)
+        records.sort(key=lambda record: (record.is_open, not record.is_leg))
         self._connection.executemany("DELETE FROM positions WHERE position_uuid = ?", gone)
         self._connection.executemany(UPSERT, map(_row, records))
 
@@ -171,6 +170,11 @@ class SqliteJournal:
             self._connection.execute(
                 "DELETE FROM requests WHERE sequence <= ?", (batch.forget_requests_until,)
             )
+
+    def _broken(self, error: apsw.Error) -> JournalBroken:
+        """Nothing is written or synced from here on, not even by closing."""
+        self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        return JournalBroken(f"{self._path}: {error}")
 
     def _roll_back(self) -> None:
         if self._connection.in_transaction:
@@ -197,42 +201,56 @@ class SqliteJournal:
         if self._wal is not None:
             os.close(self._wal)
             self._wal = None
-        self._connection.close()
-        self._lock.close()
+        try:
+            self._connection.close()
+        finally:
+            self._lock.close()
 
     # ---------------------------------------------------------------- reading
 
     def load(self, progress: Progress | None = None) -> Loaded:
         with _as_broken(self._path):
             records, damaged = read_records(self._connection, progress)
-            if damaged:
-                self._set_aside(damaged)
+            found = self._set_aside(damaged) if damaged else []
             newest = self._value("SELECT max(revision) FROM changes") or 0
             # Should the newest changes have been lost, revisions still never run backwards.
             newest = max(newest, max((record.revision for record in records), default=0))
-            requests = [
-                KeptRequest(request_id, int.from_bytes(fingerprint, "big"), sequence, at_ms)
-                for sequence, request_id, fingerprint, at_ms in self._connection.execute(
-                    "SELECT sequence, request_id, fingerprint, at_ms FROM requests "
-                    "ORDER BY sequence"
-                )
-            ]
-        return Loaded(records, newest, requests, self.quarantined())
+            requests = self._load_requests()
+            quarantined = self.quarantined()
+        return Loaded(records, newest, requests, quarantined, found)
 
-    def _set_aside(self, damaged: list[tuple[int, str]]) -> None:
+    def _load_requests(self) -> list[KeptRequest]:
+        """The requests that are remembered. A damaged one is set aside, and known no more."""
+        requests, damaged = [], []
+        for sequence, request_id, fingerprint, outcome, at_ms, crc in self._connection.execute(
+            READ_REQUESTS
+        ):
+            if _request_crc(sequence, request_id, fingerprint, outcome, at_ms) == crc:
+                known = int.from_bytes(fingerprint, "big")
+                requests.append(KeptRequest(request_id.decode(), known, sequence, at_ms))
+            else:
+                damaged.append((sequence,))
+        if damaged:
+            with self._connection:
+                self._connection.executemany(QUARANTINE_REQUEST, damaged)
+                self._connection.executemany("DELETE FROM requests WHERE sequence = ?", damaged)
+        return requests
+
+    def _set_aside(self, damaged: list[tuple[int, str]]) -> list[str]:
+        """Moves damaged rows into quarantine. Returns what they are, and what is wrong."""
         now_ms = time.time_ns() // 1_000_000
+        told = []
         with self._connection:
-            self._connection.executemany(
-                "INSERT INTO quarantine (found_ms, position_uuid, hotkey, reason, digest, wire) "
-                "SELECT ?, position_uuid, hotkey, ?, digest, wire FROM positions WHERE rowid = ?",
-                [(now_ms, reason, rowid) for rowid, reason in damaged],
-            )
-            self._connection.executemany(
-                "DELETE FROM positions WHERE rowid = ?", [(rowid,) for rowid, _ in damaged]
-            )
+            for rowid, reason in damaged:
+                uuid_as_found = self._value(UUID_AS_FOUND, (rowid,))
+                told.append(f"position {uuid_as_found.decode(errors='replace')}: {reason}")
+                self._connection.execute(QUARANTINE_POSITION, (now_ms, reason, rowid))
+                self._connection.execute("DELETE FROM positions WHERE rowid = ?", (rowid,))
+        return told
 
     def outcome(self, sequence: int) -> bytes | None:
-        return self._value(OUTCOME, (sequence,))  # type: ignore[no-any-return]
+        with _as_broken(self._path):
+            return self._value(OUTCOME, (sequence,))  # type: ignore[no-any-return]
 
     def quarantined(self) -> int:
         return int(self._value("SELECT count(*) FROM quarantine"))
@@ -276,49 +294,55 @@ class SqliteSnapshot:
         # The transaction sees what stands at its first read: this one.
         self._connection.execute("SELECT count(*) FROM meta").fetchall()
 
-    def check(self, records: dict[str, Record], revision: int) -> Checked:
+    def check(self, records: Mapping[str, Record], revision: int) -> Checked:
         try:
             problems = [*self._position_problems(records)]
-            count, chain_problems = self._check_chain(revision)
+            count, chain_problems = self._check_chain(revision, records)
             return Checked(problems + chain_problems, count)
-        except apsw.Error as error:
+        except (apsw.Error, UnicodeDecodeError) as error:
             return Checked([f"the store cannot be read: {error}"], 0)
 
-    def _position_problems(self, records: dict[str, Record]) -> Iterator[str]:
-        stored = 0
-        for row in self._connection.execute(f"SELECT {', '.join(COLUMNS)} FROM positions"):
-            stored += 1
-            record = records.get(row[0])
+    def _position_problems(self, records: Mapping[str, Record]) -> Iterator[str]:
+        held: set[str] = set()
+        for sound, *row in self._connection.execute(CHECK_POSITIONS):
+            key = row[0].decode(errors="replace")
+            held.add(key)
+            record = records.get(key)
             if record is None:
-                yield f"the store holds {row[0]}, the book does not"
-            elif row != _row(record):
-                yield f"the store's row of {row[0]} differs from the book's position"
-        if stored < len(records):
-            held = {
-                uuid for (uuid,) in self._connection.execute("SELECT position_uuid FROM positions")
-            }
-            for uuid in records.keys() - held:
-                yield f"the book holds {uuid}, the store does not"
+                yield f"the store holds {key}, the book does not"
+            elif not sound or row != [_as_bytes(value) for value in _row(record)]:
+                yield f"the store's row of {key} differs from the book's position"
+        for missing in records.keys() - held:
+            yield f"the book holds {missing}, the store does not"
 
-    def _check_chain(self, revision: int) -> tuple[int, list[str]]:
+    def _check_chain(self, revision: int, records: Mapping[str, Record]) -> tuple[int, list[str]]:
+        """Follows the chain of changes; what it says last of each position must stand."""
         problems: list[str] = []
         count, expected, chain = 0, None, None
-        rows = self._connection.execute(
-            "SELECT revision, kind, key, wire, crc, chain FROM changes ORDER BY revision"
-        )
-        for at, kind, key, wire, crc, stored_link in rows:
+        last: dict[str, int | None] = {}
+        for at, kind, key, key_type, wire, crc, stored_link in self._connection.execute(
+            READ_CHANGES
+        ):
             count += 1
-            said = b"%d %d %s\0%s" % (at, kind, key.encode(), wire or b"")
+            said = b"%d %s %s\0%s" % (at, str(kind).encode(), key, wire or b"")
+            if at == 1:
+                expected, chain = 1, CHAIN_START
             if expected is not None and at != expected:
                 problems.append(f"changes {expected} to {at - 1} are missing")
-            elif crc_of(said) != crc:
+            elif key_type != "text" or crc_of(said) != crc:
                 problems.append(f"change {at} does not match its checksum")
             elif chain is not None and link(chain, said) != stored_link:
                 problems.append(f"change {at} does not follow from the one before")
+            else:
+                _note_last(last, kind, key.decode(), at)
             expected, chain = at + 1, stored_link
         newest = (expected or 1) - 1
         if newest != revision:
             problems.append(f"the newest change is {newest}, the book is at {revision}")
+        for key, at in last.items():
+            stands = records.get(key)
+            if (None if stands is None else stands.revision) != at:
+                problems.append(f"position {key} is not what the changes say last of it")
         return count, problems
 
     def close(self) -> None:
@@ -329,13 +353,46 @@ class SqliteSnapshot:
 
 COLUMNS = (
     "position_uuid", "hotkey", "trade_pair", "campaign_id", "open_ms", "close_ms",
-    "version", "revision", "digest", "wire",
+    "version", "revision", "digest", "wire", "crc",
 )  # fmt: skip
 
 UPSERT = (
     f"INSERT INTO positions ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "
     "ON CONFLICT (position_uuid) DO UPDATE SET "
     + ", ".join(f"{column} = excluded.{column}" for column in COLUMNS[1:])
+)
+
+# Damage can change a value's type, too. What is no text is not even read as one.
+READ_POSITIONS = (
+    "SELECT rowid, CAST(position_uuid AS BLOB), CAST(digest AS BLOB), CAST(wire AS BLOB), crc, "
+    "typeof(digest) = 'blob' AND typeof(wire) = 'blob' FROM positions"
+)
+TYPES = ("text",) * 4 + ("integer",) * 4 + ("blob", "blob", "integer")
+_TYPES_ARE_RIGHT = " AND ".join(
+    f"typeof({column}) IN ('{kind}', 'null')" for column, kind in zip(COLUMNS, TYPES, strict=True)
+)
+_VALUES = ", ".join(
+    column if kind == "integer" else f"CAST({column} AS BLOB)"
+    for column, kind in zip(COLUMNS, TYPES, strict=True)
+)
+CHECK_POSITIONS = f"SELECT {_TYPES_ARE_RIGHT}, {_VALUES} FROM positions"
+READ_CHANGES = (
+    "SELECT revision, kind, CAST(key AS BLOB), typeof(key), CAST(wire AS BLOB), crc, chain "
+    "FROM changes ORDER BY revision"
+)
+READ_REQUESTS = (
+    "SELECT sequence, CAST(request_id AS BLOB), CAST(fingerprint AS BLOB), "
+    "CAST(outcome AS BLOB), at_ms, crc FROM requests ORDER BY sequence"
+)
+
+UUID_AS_FOUND = "SELECT CAST(position_uuid AS BLOB) FROM positions WHERE rowid = ?"
+QUARANTINE_POSITION = (
+    "INSERT INTO quarantine SELECT ?, position_uuid, hotkey, ?, digest, wire "
+    "FROM positions WHERE rowid = ?"
+)
+QUARANTINE_REQUEST = (
+    "INSERT INTO quarantine SELECT at_ms, NULL, NULL, 'a damaged request', fingerprint, outcome "
+    "FROM requests WHERE sequence = ?"
 )
 
 OUTCOME = "SELECT outcome FROM requests WHERE sequence = ?"
@@ -350,25 +407,29 @@ def read_records(
     total = connection.execute("SELECT count(*) FROM positions").get
     records: list[Record] = []
     damaged: list[tuple[int, str]] = []
-    rows = connection.execute("SELECT rowid, digest, wire FROM positions")
-    for number, (rowid, digest, wire) in enumerate(rows):
+    rows = connection.execute(READ_POSITIONS)
+    for number, (rowid, key, digest, wire, crc, are_blobs) in enumerate(rows):
         if progress is not None and number % PROGRESS_ROWS == 0:
             progress(number, total)
+        if not are_blobs or zlib.crc32(wire, zlib.crc32(digest)) != crc:
+            damaged.append((rowid, "the position does not match its checksum"))
+            continue
         try:
-            record = record_from(wire)
-        except (DecodeError, TypeError) as error:
+            record = record_from(wire, int.from_bytes(digest, "big"))
+        except DecodeError as error:
             damaged.append((rowid, f"not a position: {error}"))
             continue
-        if record.digest.to_bytes(16, "big") == digest:
+        if record.position_uuid.encode() == key:
             records.append(record)
         else:
-            damaged.append((rowid, "the position does not match its digest"))
+            damaged.append((rowid, f"the row of another uuid holds {record.position_uuid}"))
     if progress is not None:
         progress(total, total)
     return records, damaged
 
 
 def _row(record: Record) -> tuple[Any, ...]:
+    digest = record.digest.to_bytes(16, "big")
     return (
         record.position_uuid,
         record.hotkey,
@@ -378,20 +439,59 @@ def _row(record: Record) -> tuple[Any, ...]:
         record.close_ms,
         record.version,
         record.revision,
-        record.digest.to_bytes(16, "big"),
+        digest,
         record.wire,
+        zlib.crc32(record.wire, zlib.crc32(digest)),
     )
+
+
+def _as_bytes(value: object) -> object:
+    return value.encode() if isinstance(value, str) else value
 
 
 def _wire_of(change: Change) -> bytes | None:
     return None if change.record is None else change.record.wire
 
 
-def _fingerprint(kept: KeptRequest) -> bytes:
-    return kept.fingerprint.to_bytes(8, "big")
+def _request_row(kept: KeptRequest, outcome: bytes) -> tuple[Any, ...]:
+    fingerprint = kept.fingerprint.to_bytes(8, "big")
+    request_id = kept.request_id.encode()
+    crc = _request_crc(kept.sequence, request_id, fingerprint, outcome, kept.at_ms)
+    return kept.sequence, kept.request_id, fingerprint, outcome, kept.at_ms, crc
+
+
+def _request_crc(
+    sequence: int, request_id: bytes, fingerprint: bytes, outcome: bytes, at_ms: object
+) -> int:
+    return crc_of(
+        b"%d %s %b%b%b" % (sequence, str(at_ms).encode(), request_id, fingerprint, outcome)
+    )
+
+
+def _note_last(last: dict[str, int | None], kind: int, key: str, at: int) -> None:
+    """What a change says of the positions it is about: the revision that now stands, or None."""
+    if kind == ChangeKind.CLEARED:
+        last.clear()  # a clear names no positions: what came before says nothing any more
+    else:
+        last[key] = at if kind == ChangeKind.SAVED else None
 
 
 # -------------------------------------------------------------------- opening
+
+
+def make_folder(folder: Path) -> None:
+    """Makes the data folder, so that its name survives a power cut as well."""
+    if not folder.is_dir():
+        folder.mkdir(parents=True)
+        sync(folder.parent)
+
+
+def sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def lock_folder(folder: Path) -> IO[str]:
@@ -462,7 +562,11 @@ def _as_broken(path: Path) -> Iterator[None]:
     """What SQLite cannot read is told as a broken journal, with what to do about it."""
     try:
         yield
-    except apsw.Error as error:
+    except apsw.FullError as error:
+        raise JournalBroken(f"{path} cannot be opened: the disk is full") from error
+    except (apsw.Error, UnicodeDecodeError, TypeError) as error:
+        if isinstance(error, apsw.IOError) and shutil.disk_usage(path.parent).free < _SHM_BYTES:
+            raise JournalBroken(f"{path} cannot be opened: the disk is full") from error
         raise JournalBroken(
             f"{path} cannot be read ({error}): restore a backup with `hotbook restore`"
         ) from error

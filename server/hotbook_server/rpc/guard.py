@@ -22,7 +22,14 @@ from hotbook_server.config import Settings
 from hotbook_server.logs import log
 from hotbook_server.telemetry import Telemetry
 from hotbook_shared import wire
-from hotbook_shared.errors import DeadlineExceeded, HotbookError, InternalError, InvalidArgument
+from hotbook_shared.errors import (
+    DeadlineExceeded,
+    HotbookError,
+    InternalError,
+    InvalidArgument,
+    QueueFull,
+    Unavailable,
+)
 
 CORRELATION_KEY = "x-correlation-id"
 _CORRELATION = re.compile(r"[\x21-\x7e]{1,128}").fullmatch
@@ -59,9 +66,17 @@ BidiStream = Callable[[AsyncIterator[Any], Call], AsyncIterator[bytes]]
 
 
 class Guard:
-    """Makes gRPC handlers of a service's methods."""
+    """Makes gRPC handlers of a service's methods, and counts the calls under way.
+
+    gRPC's own limit on calls counts those as well that it cannot end, for their reader takes
+    nothing; so the count is ours.
+    """
 
     def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
+        self._under_way = 0
+        self._most = settings.concurrent_calls_max
+        self._ended = asyncio.Event()
+        self._draining = False
         self._timeout_s = settings.call_timeout_s
         self._slow_s = settings.slow_call_ms / 1000
         self._telemetry = telemetry
@@ -75,6 +90,32 @@ class Guard:
                 for method in service.methods
             },
         )
+
+    async def drain(self, timeout_s: float) -> None:
+        """Lets no new calls in, and waits until those under way have ended, or so long."""
+        self._draining = True
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self._under_way:
+                    self._ended.clear()
+                    await self._ended.wait()
+        except TimeoutError:
+            log.warning("calls are cut off", under_way=self._under_way)
+
+    def _enter(self) -> None:
+        self._under_way += 1
+        if self._draining:
+            raise Unavailable("the server is stopping")
+        if self._under_way > self._most:
+            raise QueueFull(
+                f"{self._most} calls are under way: try again in a moment",
+                concurrent_calls_max=self._most,
+            )
+
+    def _leave(self) -> None:
+        self._under_way -= 1
+        if self._draining:
+            self._ended.set()
 
     def _handler(self, method: MethodDescriptor, act: Any) -> Any:
         # Bytes in, bytes out: garbage gets our error, and ready answers are not encoded again.
@@ -92,6 +133,7 @@ class Guard:
             started = perf_counter()
             call = Call(name, body, context, default_timeout_s)
             try:
+                self._enter()
                 if call.has_deadline:  # gRPC itself ends the call when it passes
                     return await act(parse(body), call)
                 async with asyncio.timeout(default_timeout_s):
@@ -103,6 +145,7 @@ class Guard:
             except Exception as error:
                 await self._fail(call, error)
             finally:
+                self._leave()
                 seconds = perf_counter() - started
                 record(series, seconds)
                 if seconds > slow_s:
@@ -135,19 +178,25 @@ class Guard:
     async def _send(self, call: Call, replies: Callable[[], AsyncIterator[bytes]]) -> None:
         """Writes a stream of replies. A reader that takes nothing for too long is cut off."""
         started = perf_counter()
+        stalled = False
         try:
+            self._enter()
             async for reply in replies():
                 async with asyncio.timeout(self._timeout_s):
                     await call.context.write(reply)
         except TimeoutError:
-            stalled = f"nothing was read for {self._timeout_s:g} s"
-            await self._refuse(call, DeadlineExceeded(stalled))
+            stalled = True
         except HotbookError as error:
             await self._refuse(call, error)
         except Exception as error:
             await self._fail(call, error)
         finally:
+            self._leave()
             self._telemetry.record(f"rpc.{call.method}", perf_counter() - started)
+        if stalled:
+            # The status waits behind what is not read: for us the call is over already.
+            reason = f"nothing was read for {self._timeout_s:g} s"
+            await self._refuse(call, DeadlineExceeded(reason))
 
     async def _refuse(self, call: Call, error: HotbookError) -> NoReturn:
         self._telemetry.record(f"refused.{error.code}")

@@ -48,6 +48,8 @@ class Listings:
             raise PageExpired("this listing is no longer kept: list again from the first page")
         if listing.asked != asked:
             raise InvalidArgument("page_token belongs to another listing", field="page_token")
+        if int(at) >= len(listing.found) or int(offset) > len(listing.found[int(at)][1]):
+            raise InvalidArgument("page_token is not one of this server's", field="page_token")
         listing.used_s = self._clock.monotonic_s()
         self._kept.move_to_end(name)
         return name, listing, int(at), int(offset)

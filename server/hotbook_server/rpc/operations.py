@@ -11,9 +11,10 @@ from pathlib import Path
 from hotbook_server.clock import Clock
 from hotbook_server.commands import Clear, ClearDone
 from hotbook_server.config import Settings
-from hotbook_server.engine import Engine, request_key
+from hotbook_server.engine import Engine
 from hotbook_server.journal.sqlite import BACKUP_PREFIX
 from hotbook_server.logs import log
+from hotbook_server.requests import request_key
 from hotbook_server.rpc import shape
 from hotbook_server.rpc.guard import Call
 from hotbook_server.telemetry import Telemetry
@@ -72,7 +73,7 @@ class OperationsService:
             digest=engine.book.digest,
             started_ms=self._started_ms,
             now_ms=self._clock.now_ms(),
-            queue_depth=engine.queue_depth,
+            queue_depth=len(engine.intake),
             data_dir=str(self._settings.data_dir.absolute()) if self._settings.on_disk else "",
             settings=self._settings.as_mapping,
             telemetry=self._telemetry.as_figures(),
@@ -105,14 +106,15 @@ class OperationsService:
         ).SerializeToString()
 
     async def reload(self, request: pb.ReloadRequest, call: Call) -> bytes:  # noqa: ARG002
+        before = self._engine.quarantined
         changed = await self._engine.reload()
-        book = self._engine.book
-        log.info("reloaded", changed=changed, correlation_id=call.correlation_id)
+        book, found = self._engine.book, self._engine.quarantined - before
+        log.info("reloaded", changed=changed, damaged=found, correlation_id=call.correlation_id)
         return pb.ReloadReply(
             revision=book.revision,
             positions=len(book.positions.by_uuid),
             open_positions=book.positions.open_count,
-            quarantined=self._engine.quarantined,
+            quarantined=found,
             changed=changed,
         ).SerializeToString()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 
+from google.protobuf.message import DecodeError
+
 from hotbook_server.clock import Clock
 from hotbook_server.commands import (
     AnyOutcome,
@@ -17,7 +19,8 @@ from hotbook_server.commands import (
     SaveManyDone,
 )
 from hotbook_server.config import Settings
-from hotbook_server.engine import YIELD_EVERY, Engine, request_key
+from hotbook_server.engine import Engine
+from hotbook_server.requests import request_key
 from hotbook_server.rpc import shape
 from hotbook_server.rpc.guard import Call
 from hotbook_server.rpc.listings import Found, Listing, Listings
@@ -32,6 +35,9 @@ from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.pb import records_pb2 as raw
 from hotbook_shared.record import Record
 from hotbook_shared.wire import DURABILITY_NUMBER, refusal_to_wire
+
+YIELD_AFTER_ORDERS = 500
+"""How many orders of one request are looked at between two turns of the loop."""
 
 FRAME_BYTES = 512 * 1024
 """About how much a frame of a stream, or a page of a listing, holds at most."""
@@ -63,9 +69,12 @@ class PositionsService:
             )
         saves: list[Save] = []
         refused: dict[int, HotbookError] = {}
+        weight = 0
         for number, item in enumerate(request.items):
-            if number % YIELD_EVERY == YIELD_EVERY - 1:
+            weight += 1 + len(item.position.orders)
+            if weight > YIELD_AFTER_ORDERS:
                 await asyncio.sleep(0)  # a large request does not keep readers waiting
+                weight = 0
             try:
                 saves.append(self._checked(item, f"items[{number}].position"))
             except InvalidArgument as error:
@@ -140,7 +149,7 @@ class PositionsService:
                     save, key, timeout_s=self._settings.call_timeout_s, size=len(body)
                 )
             except QueueFull:
-                await self._engine.room.wait()
+                await self._engine.intake.room.wait()
             except RequestReused as error:
                 return _decided(RefusedOutcome.of(error, self._engine.book.revision))
 
@@ -247,23 +256,25 @@ class PositionsService:
         """The command behind a save, once its shape is right."""
         if not item.HasField("position"):
             raise InvalidArgument(f"{at} is missing", field=at)
-        position = item.position
+        position, beside = item.position, at.removesuffix("position")
         shape.check_position(position, self._settings.orders_max, at)
         if item.replace_open and position.campaign_id:
             raise InvalidArgument(
-                "replace_open is for ordinary positions; a leg stands beside others",
-                field="replace_open",
+                f"{beside}replace_open is for ordinary positions; a leg stands beside others",
+                field=f"{beside}replace_open",
             )
         for own in ("version", "revision", "updated_ms"):
             position.ClearField(own)
+        body = position.SerializeToString()
+        _check_listable(body, at)
         return Save(
             position.hotkey,
             position.position_uuid,
             position.trade_pair,
             not position.HasField("close_ms"),
             bool(position.campaign_id),
-            position.SerializeToString(),
-            _expected(item),
+            body,
+            _expected(item, beside),
             item.replace_open,
         )
 
@@ -276,6 +287,11 @@ class PositionsService:
         """What was asked for, each hotkey once, in the order of asking."""
         if not request.hotkeys:
             raise InvalidArgument("hotkeys is empty: name at least one", field="hotkeys")
+        if len(request.hotkeys) > shape.HOTKEYS_MAX:
+            raise InvalidArgument(
+                f"hotkeys has {len(request.hotkeys)} names; at most {shape.HOTKEYS_MAX} are taken",
+                field="hotkeys",
+            )
         for number, hotkey in enumerate(request.hotkeys):
             shape.check_hotkey(hotkey, f"hotkeys[{number}]")
         after = None
@@ -304,10 +320,21 @@ class PositionsService:
         )
 
 
-def _expected(request: pb.SaveRequest | pb.SaveItem | pb.DeleteRequest) -> int | None:
+def _check_listable(body: bytes, at: str) -> None:
+    """Unknown fields may be nested so deep that they still parse here, but not one level down."""
+    page = raw.ListReply(hotkeys=[raw.HotkeyPositions(positions=[body])])
+    try:
+        pb.ListReply.FromString(page.SerializeToString())
+    except DecodeError:
+        raise InvalidArgument(f"{at} is nested too deep", field=at) from None
+
+
+def _expected(
+    request: pb.SaveRequest | pb.SaveItem | pb.DeleteRequest, beside: str = ""
+) -> int | None:
     if not request.HasField("expected_version"):
         return None
-    shape.check_version(request.expected_version, "expected_version")
+    shape.check_version(request.expected_version, f"{beside}expected_version")
     return request.expected_version
 
 

@@ -8,6 +8,7 @@ right" or "look closely"; tests/server/test_shape.py holds it to that.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from operator import attrgetter
 
 import msgspec
@@ -26,6 +27,9 @@ TIMEFRAME_MAX = 16
 SOURCE_NAME_MAX = 128
 VERSION_MAX = 2**63 - 1
 EXTRA_MAX_BYTES = 256 * 1024
+EXTRA_DEPTH_MAX = 64
+PRICE_SOURCES_MAX = 1_000
+HOTKEYS_MAX = 10_000
 
 _POSITION_SIGNED = (
     "account_size", "quantity", "net_quantity", "net_leverage", "net_value",
@@ -76,6 +80,7 @@ def _is_certainly_right(position: pb.Position, orders_max: int) -> bool:
         and not (campaign or pattern or signal or timeframe)
         and _is_extra(extra)
         and _position_numbers_are_plain(_read_position_numbers(position))
+        and (not position.stop_loss or Decimal(position.stop_loss) > 0)
         and len(orders) <= orders_max
         and all(map(_is_order_certainly_right, orders))
     )
@@ -91,6 +96,7 @@ def _is_order_certainly_right(order: pb.Order) -> bool:
         and 0 <= processed_ms <= MS_MAX
         and _is_extra(extra)
         and _order_numbers_are_plain(_read_order_numbers(order))
+        and len(price_sources) <= PRICE_SOURCES_MAX
         and all(map(_is_source_certainly_right, price_sources))
     )
 
@@ -177,6 +183,8 @@ def _judge_position(position: pb.Position, orders_max: int, at: str) -> None:
             )
     _check_numbers(position, at, _POSITION_SIGNED, signed=True)
     _check_numbers(position, at, _POSITION_UNSIGNED, signed=False)
+    if position.stop_loss and not Decimal(position.stop_loss):
+        raise InvalidArgument(f"{at}.stop_loss must be above 0", field=f"{at}.stop_loss")
     _check_extra(position.extra, f"{at}.extra")
     _check_leg(position, at)
     if len(position.orders) > orders_max:
@@ -199,6 +207,12 @@ def _judge_order(order: pb.Order, at: str) -> None:
     _check_numbers(order, at, _ORDER_SIGNED, signed=True)
     _check_numbers(order, at, _ORDER_UNSIGNED, signed=False)
     _check_extra(order.extra, f"{at}.extra")
+    if len(order.price_sources) > PRICE_SOURCES_MAX:
+        raise InvalidArgument(
+            f"{at}.price_sources has {len(order.price_sources)} sources; at most "
+            f"{PRICE_SOURCES_MAX} are taken",
+            field=f"{at}.price_sources",
+        )
     for number, source in enumerate(order.price_sources):
         _judge_price_source(source, f"{at}.price_sources[{number}]")
 
@@ -237,9 +251,26 @@ def _check_enum(number: int, known: tuple[object, ...], field: str) -> None:
 def _check_extra(text: str, field: str) -> None:
     if not text:
         return
-    if len(text) > EXTRA_MAX_BYTES:
+    if len(text) > EXTRA_MAX_BYTES or (not text.isascii() and len(text.encode()) > EXTRA_MAX_BYTES):
         raise InvalidArgument(f"{field} is longer than {EXTRA_MAX_BYTES} bytes", field=field)
     try:
-        extra_from(text)
+        extra = extra_from(text)
     except (msgspec.DecodeError, RecursionError) as error:
         raise InvalidArgument(f"{field} is not one JSON object: {error}", field=field) from None
+    if text.count("{") + text.count("[") > EXTRA_DEPTH_MAX and _is_too_deep(extra):
+        raise InvalidArgument(f"{field} is nested deeper than {EXTRA_DEPTH_MAX}", field=field)
+
+
+def _is_too_deep(extra: dict[str, object]) -> bool:
+    """Whether it is nested so deep that a reader, further down its stack, may fail on it."""
+    level: list[dict[str, object] | list[object]] = [extra]
+    for _ in range(EXTRA_DEPTH_MAX):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from hotbook_shared.record import DIGEST_MASK, Record
+from hotbook_shared.record import DIGEST_MASK, Record, digest_of
 
 _Index = dict[str, dict[str, Record]]
 
@@ -66,8 +66,9 @@ class Positions:
         self.open_by_pair: _Index = {}
         self.open_count = 0
         self.digest = 0
+        link = self._link
         for record in self.by_uuid.values():
-            self._link(record)
+            link(record)
 
     def copy(self) -> Positions:
         """An independent set of dicts over the same records."""
@@ -108,6 +109,8 @@ class Positions:
         for uuid, record in self.by_uuid.items():
             if record.position_uuid != uuid:
                 yield f"position {record.position_uuid} stands under the uuid {uuid}"
+            if record.digest != digest_of(record.wire):
+                yield f"position {uuid} does not match its digest"
         for name in ("by_hotkey", "open", "open_by_pair"):
             yield from _differences(name, getattr(self, name), getattr(fresh, name))
         for record in self.by_uuid.values():

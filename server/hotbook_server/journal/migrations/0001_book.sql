@@ -8,7 +8,8 @@ CREATE TABLE meta (
 ) WITHOUT ROWID;
 
 -- The positions as they stand. `wire` is the whole position; the other columns repeat parts of it for
--- people who read the store with SQL. `digest` proves `wire`.
+-- people who read the store with SQL. `digest` is the record's share of the book's digest; `crc`
+-- covers both, and is looked at whenever a row is read.
 CREATE TABLE positions (
     position_uuid TEXT NOT NULL,
     hotkey        TEXT NOT NULL,
@@ -19,7 +20,8 @@ CREATE TABLE positions (
     version       INTEGER NOT NULL,
     revision      INTEGER NOT NULL,
     digest        BLOB NOT NULL,
-    wire          BLOB NOT NULL
+    wire          BLOB NOT NULL,
+    crc           INTEGER NOT NULL
 );
 
 -- Writing and reading one position.
@@ -49,10 +51,11 @@ CREATE TABLE requests (
     request_id  TEXT NOT NULL,
     fingerprint BLOB NOT NULL,
     outcome     BLOB NOT NULL,
-    at_ms       INTEGER NOT NULL
+    at_ms       INTEGER NOT NULL,
+    crc         INTEGER NOT NULL
 );
 
--- Rows that were found damaged, as they were found.
+-- Positions and requests that were found damaged, as they were found.
 CREATE TABLE quarantine (
     found_ms      INTEGER NOT NULL,
     position_uuid TEXT,

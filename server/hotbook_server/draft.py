@@ -1,0 +1,91 @@
+"""A draft: what a batch of commands amounts to, decided against the book ahead, not yet journaled.
+
+Invariant: the book ahead is always the book plus the draft's changes; `take_back` restores it
+exactly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from hotbook_server.commands import (
+    AnyOutcome,
+    Clear,
+    Command,
+    Delete,
+    RefusedOutcome,
+    Save,
+    SaveDone,
+    SaveMany,
+    SaveManyDone,
+)
+from hotbook_server.rules.positions import decide_clear, decide_delete, decide_save
+from hotbook_shared.book import Book
+from hotbook_shared.book.book import Undo
+from hotbook_shared.errors import HotbookError, error_from
+from hotbook_shared.record import Change
+
+YIELD_EVERY = 128  # items of one large request between two turns of the loop
+
+
+class Draft:
+    def __init__(self, ahead: Book, now_ms: int) -> None:
+        self.changes: list[Change] = []
+        self._ahead = ahead
+        self._now_ms = now_ms
+        self._start = ahead.revision
+        self._undo: Undo = []
+
+    async def decide(self, command: Command) -> AnyOutcome:
+        """One command: what it changes is applied ahead. A refusal is an outcome like others."""
+        revision, changed, undone = self._ahead.revision, len(self.changes), len(self._undo)
+        try:
+            if isinstance(command, SaveMany):
+                return await self._decide_many(command)
+            return self._decide_one(command)
+        except HotbookError as refusal:
+            self._ahead.revert(self._undo[undone:], revision)
+            del self.changes[changed:], self._undo[undone:]
+            return RefusedOutcome.of(refusal, revision)
+
+    def take_back(self) -> None:
+        """Takes all of the draft from the book ahead."""
+        self._ahead.revert(self._undo, self._start)
+
+    def _decide_one(self, command: Command) -> AnyOutcome:
+        made: list[Change]
+        outcome: AnyOutcome
+        match command:
+            case Save():
+                made, outcome = decide_save(self._ahead, command, self._now_ms)
+            case Delete():
+                made, outcome = decide_delete(self._ahead, command)
+            case Clear():
+                made, outcome = decide_clear(self._ahead, command)
+            case _:
+                raise AssertionError(f"no rule for {type(command).__name__}")
+        for change in made:
+            self._undo += self._ahead.apply(change)
+        self.changes += made
+        return outcome
+
+    async def _decide_many(self, command: SaveMany) -> SaveManyDone:
+        outcomes: list[SaveDone | RefusedOutcome] = []
+        for number, save in enumerate(command.saves):
+            if number % YIELD_EVERY == YIELD_EVERY - 1:
+                await asyncio.sleep(0)  # readers go on; only the writer touches the book ahead
+            try:
+                outcome = self._decide_one(save)
+                assert isinstance(outcome, SaveDone)
+                outcomes.append(outcome)
+            except HotbookError as refusal:
+                if command.all_or_nothing:
+                    raise _at_item(refusal, number) from None
+                outcomes.append(RefusedOutcome.of(refusal, self._ahead.revision))
+        return SaveManyDone(self._ahead.revision, tuple(outcomes))
+
+
+def _at_item(refusal: HotbookError, number: int) -> HotbookError:
+    """The refusal of one item, as that of the whole request."""
+    details = {**refusal.details, "item": str(number)}
+    return error_from(refusal.code, f"items[{number}]: {refusal.message}", details)

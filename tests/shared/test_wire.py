@@ -1,0 +1,336 @@
+"""The wire: what is put on it comes back unchanged, and what cannot be is refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, get_type_hints
+
+import grpc
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import hotbook
+from hotbook import ExecutionType, Order, OrderSource, PatternType, Position, PriceSource, Side
+from hotbook_shared import wire
+from hotbook_shared.errors import ERRORS, HotbookError, InvalidArgument
+from hotbook_shared.model import MS_MAX
+from hotbook_shared.pb import hotbook_pb2 as pb
+from hotbook_shared.pb.hotbook_pb2_grpc import PositionsStub
+from tests.make import OPEN_MS, content, order, position
+
+# ------------------------------------------------------------------ there and back
+
+numbers = st.decimals(allow_nan=False, allow_infinity=False, places=None)
+optional_numbers = st.none() | numbers
+texts = st.text(st.characters(codec="utf-8"), max_size=8)
+names = st.none() | texts.filter(bool)
+times = st.integers(0, MS_MAX)
+scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**64) | texts
+json_values = st.recursive(
+    scalars | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(texts, inner, max_size=2),
+    max_leaves=4,
+)
+extras = st.dictionaries(texts, json_values, max_size=3)
+
+
+def built(noun: type[msgspec.Struct], **known: Any) -> st.SearchStrategy[Any]:
+    """Every field of a noun, by its type; a field that is added to the noun is drawn at once."""
+    by_type = {Decimal: numbers, Decimal | None: optional_numbers, str: texts, bool: st.booleans()}
+    fields = {
+        name: known.get(name, times if name.endswith("_ms") else by_type.get(kind))
+        for name, kind in get_type_hints(noun).items()
+        if name in noun.__struct_fields__
+    }
+    return st.builds(noun, **{name: drawn for name, drawn in fields.items() if drawn is not None})
+
+
+sources = built(PriceSource, extra=extras)
+orders = built(
+    Order,
+    type=st.sampled_from(Side),
+    execution_type=st.sampled_from(ExecutionType),
+    source=st.sampled_from(OrderSource),
+    price_sources=st.lists(sources, max_size=2).map(tuple),
+    extra=extras,
+)
+positions = built(
+    Position,
+    side=st.none() | st.sampled_from(Side),
+    close_ms=st.none() | times,
+    orders=st.lists(orders, max_size=2).map(tuple),
+    pattern_type=st.none() | st.sampled_from(PatternType),
+    campaign_id=names,
+    signal_id=names,
+    timeframe=names,
+    extra=extras,
+    version=st.just(0),
+    revision=st.just(0),
+    updated_ms=st.just(0),
+)
+
+
+def digits(noun: msgspec.Struct) -> list[object]:
+    """The exact form of each number of a noun, where == would take 1.10 for 1.1."""
+    values = [getattr(noun, name) for name in noun.__struct_fields__]
+    inner = [v for value in values if isinstance(value, tuple) for v in value]
+    return [v.as_tuple() if isinstance(v, Decimal) else None for v in values] + [
+        digits(noun) for noun in inner
+    ]
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(positions)
+def test_a_position_survives_the_wire_unchanged(made: Position) -> None:
+    """Any position, to bytes and back, is what it was: each field, each digit, each `extra`."""
+    data = wire.position_to_wire(made).SerializeToString()
+    back = wire.position_from_wire(pb.Position.FromString(data))
+
+    assert back == made
+    assert digits(back) == digits(made)
+
+
+def test_an_aware_datetime_is_sent_as_its_milliseconds() -> None:
+    """A time may be given as an aware datetime; it comes back as epoch milliseconds."""
+    moment = datetime(2024, 12, 12, 10, 40, tzinfo=UTC)
+    made: Any = position(open_ms=moment, close_ms=moment, orders=(order(processed_ms=moment),))
+
+    message = wire.position_to_wire(made)
+
+    assert message.open_ms == message.close_ms == message.orders[0].processed_ms == OPEN_MS
+
+
+def test_what_the_server_sets_is_not_sent() -> None:
+    """A client does not even say version, revision and time of a position."""
+    message = wire.position_to_wire(position(version=9, revision=9, updated_ms=9))
+
+    assert (message.version, message.revision, message.updated_ms) == (0, 0, 0)
+
+
+# ------------------------------------------------------------------ what cannot be sent
+
+NUMBER_FIELDS = [
+    (at, name)
+    for at, noun in (("position", Position), ("order", Order), ("source", PriceSource))
+    for name, kind in get_type_hints(noun).items()
+    if kind in (Decimal, Decimal | None)
+]
+PATHS = {"position": "position", "order": "position.orders[1]"}
+PATHS["source"] = "position.orders[1].price_sources[0]"
+
+
+def changed(at: str, **fields: Any) -> Position:
+    """A position, with fields changed in itself, its second order or that one's price source."""
+    if at == "position":
+        return position(**fields)
+    if at == "order":
+        return position(orders=(order(), order(1, **fields)))
+    return changed("order", price_sources=(PriceSource(**fields),))
+
+
+@pytest.mark.parametrize(("at", "name"), NUMBER_FIELDS)
+@pytest.mark.parametrize("value", [0.5, float("nan"), True])
+def test_a_float_is_refused_by_the_path_of_its_field(at: str, name: str, value: object) -> None:
+    """Each number of a position, an order and a price source refuses floats and bools by name."""
+    with pytest.raises(InvalidArgument) as refused:
+        wire.position_to_wire(changed(at, **{name: value}))
+
+    assert refused.value.field == f"{PATHS[at]}.{name}"
+
+
+CYCLE: dict[str, Any] = {}
+CYCLE["again"] = CYCLE
+DEEP: dict[str, Any] = {}
+for _ in range(5_000):
+    DEEP = {"deeper": DEEP}
+
+NOT_SENT: list[tuple[str, str, object]] = [
+    ("position", "side", "SIDEWAYS"),
+    ("position", "side", 1),
+    ("position", "side", []),
+    ("position", "pattern_type", "UTAD"),
+    ("position", "open_ms", datetime(2024, 12, 12)),
+    ("position", "open_ms", 1.5),
+    ("position", "open_ms", None),
+    ("position", "close_ms", datetime(2024, 12, 12)),
+    ("position", "extra", {"a": object()}),
+    ("position", "extra", {"a": "\ud800"}),
+    ("position", "extra", {"a": float("nan")}),
+    ("position", "extra", {"a": [float("inf")]}),
+    ("position", "extra", CYCLE),
+    ("position", "extra", DEEP),
+    ("order", "type", "BUY"),
+    ("order", "execution_type", "ICEBERG"),
+    ("order", "execution_type", None),
+    ("order", "source", 3),
+    ("order", "processed_ms", datetime(2024, 12, 12)),
+    ("order", "extra", {"a": {1, object()}}),
+    ("source", "extra", {"a": float("-inf")}),
+]
+
+
+@pytest.mark.parametrize(("at", "name", "value"), NOT_SENT)
+def test_what_the_wire_cannot_carry_is_refused_by_name(at: str, name: str, value: object) -> None:
+    """Unknown enum values, naive times, and an `extra` that JSON cannot hold: field and reason."""
+    with pytest.raises(InvalidArgument) as refused:
+        wire.position_to_wire(changed(at, **{name: value}))
+
+    assert refused.value.field == f"{PATHS[at]}.{name}"
+
+
+NO_POSITIONS: list[tuple[str, dict[str, object]]] = [
+    ("position", {"hotkey": None}),
+    ("position", {"hotkey": 5}),
+    ("position", {"hotkey": "\ud800"}),
+    ("position", {"trade_pair": ["BTCUSD"]}),
+    ("position", {"open_ms": 2**63}),
+    ("position", {"orders": 5}),
+    ("position", {"orders": (None,)}),
+    ("position", {"net_leverage": "\udfff"}),
+    ("order", {"order_uuid": b"\xff"}),
+    ("order", {"price_sources": ("candle",)}),
+    ("source", {"timespan_ms": 1.5}),
+    ("source", {"start_ms": datetime(2024, 12, 12, tzinfo=UTC)}),
+    ("source", {"websocket": "yes"}),
+]
+
+
+@pytest.mark.parametrize(("at", "fields"), NO_POSITIONS)
+def test_a_value_of_a_wrong_type_is_an_invalid_argument(at: str, fields: dict[str, Any]) -> None:
+    """Whatever stands in a field, encoding raises InvalidArgument and nothing else."""
+    if fields.get("hotkey", "") is None:
+        assert wire.position_to_wire(changed(at, **fields)).hotkey == "", "missing, says the server"
+        return
+    with pytest.raises(InvalidArgument):
+        wire.position_to_wire(changed(at, **fields))
+
+
+def set_side(message: pb.Position, number: int) -> None:
+    message.side = number  # type: ignore[assignment]
+
+
+def set_pattern(message: pb.Position, number: int) -> None:
+    message.pattern_type = number  # type: ignore[assignment]
+
+
+def set_type(message: pb.Position, number: int) -> None:
+    message.orders[0].type = number  # type: ignore[assignment]
+
+
+def set_source(message: pb.Position, number: int) -> None:
+    message.orders[0].source = number  # type: ignore[assignment]
+
+
+def set_execution(message: pb.Position, number: int) -> None:
+    message.orders[0].execution_type = number  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("change", [set_side, set_pattern, set_type, set_source, set_execution])
+@pytest.mark.parametrize("number", [99, -1])
+def test_an_enum_value_of_a_newer_server_is_told_and_never_guessed(
+    change: Callable[[pb.Position, int], None], number: int
+) -> None:
+    """A value that this client does not know is an error of ours: no IndexError, no other value."""
+    message = wire.position_to_wire(position())
+    change(message, number)
+
+    with pytest.raises(HotbookError):
+        wire.position_from_wire(message)
+
+
+# ------------------------------------------------------------------ errors
+
+DETAILS = {"field": "position.hotkey", "open_uuid": "a/é💶", "empty": ""}
+
+
+class Refusing(grpc.GenericRpcHandler):
+    """Answers every call with the error whose code is the request."""
+
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
+        return grpc.unary_unary_rpc_method_handler(self.refuse)
+
+    def refuse(self, code: bytes, context: grpc.ServicerContext) -> bytes:
+        error = ERRORS[code.decode()](f"no: {code.decode()} é", **DETAILS)
+        status, message, details = wire.error_to_status(error)
+        context.set_trailing_metadata(wire.error_metadata(details))
+        context.abort(status, message)
+
+
+@pytest.fixture(scope="module")
+def refusing() -> Iterator[grpc.Channel]:
+    server = grpc.server(ThreadPoolExecutor(2), handlers=[Refusing()])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        yield channel
+    server.stop(None).wait()
+
+
+@pytest.mark.parametrize("code", sorted(ERRORS))
+def test_an_error_goes_to_a_status_and_back(refusing: grpc.Channel, code: str) -> None:
+    """Every error crosses a real call with its class, code, message and details."""
+    call: Any = refusing.unary_unary("/any/Call")
+    with pytest.raises(grpc.RpcError) as failed:
+        call(code.encode())
+    failure: Any = failed.value
+    back = wire.error_from_call(failure)
+
+    assert type(back) is ERRORS[code]
+    assert (back.code, back.message, back.details) == (code, f"no: {code} é", DETAILS)
+    assert failure.code() == wire.STATUS_OF.get(ERRORS[code], grpc.StatusCode.UNKNOWN)
+
+
+@pytest.mark.parametrize("code", sorted(ERRORS))
+def test_an_error_goes_to_a_refusal_and_back(code: str) -> None:
+    """As the answer for one item of many, every error keeps class, code, message and details."""
+    refusal = wire.refusal_to_wire(ERRORS[code]("no", **DETAILS)).SerializeToString()
+    back = wire.refusal_from_wire(pb.Refusal.FromString(refusal))
+
+    assert type(back) is ERRORS[code]
+    assert (back.code, back.message, back.details) == (code, "no", DETAILS)
+
+
+@pytest.mark.parametrize("name", ["message", "self", "code", "args"])
+def test_a_detail_may_have_any_name(name: str) -> None:
+    """A newer server may tell a detail of any name; the error still arrives."""
+    refusal = pb.Refusal(code="ALREADY_OPEN", message="no", details={name: "x"})
+
+    assert wire.refusal_from_wire(refusal).details == {name: "x"}
+
+
+def test_an_error_of_a_newer_server_is_the_root_class() -> None:
+    """A code that this client does not know becomes a HotbookError, with message and details."""
+    back = wire.refusal_from_wire(pb.Refusal(code="NEW", message="no", details={"a": "b"}))
+
+    assert type(back) is HotbookError
+    assert (back.message, back.details) == ("no", {"a": "b"})
+
+
+# ------------------------------------------------------------------ newer clients
+
+# Field 2000 of a newer contract: a text in the position, its order and its price source.
+NEWER = b"\x82\x7d\x05newer"
+
+
+def test_unknown_fields_of_a_newer_client_are_kept(book: hotbook.Client, target: str) -> None:
+    """What this version does not know, at any depth, survives a save, a reload and a get."""
+    made = position(orders=(order(price_sources=(PriceSource(source="s"),)),))
+    message = wire.position_to_wire(made)
+    message.orders[0].price_sources[0].MergeFromString(NEWER)
+    message.orders[0].MergeFromString(NEWER)
+    message.MergeFromString(NEWER)
+
+    with grpc.insecure_channel(target) as channel:
+        stub = PositionsStub(channel)  # type: ignore[no-untyped-call]
+        stub.Save(pb.SaveRequest(position=message))
+        book.reload()
+        got = stub.Get(pb.GetRequest(hotkey="hk", position_uuid="p1")).position
+
+    assert got.SerializeToString().count(NEWER) == 3
+    assert got.orders[0].price_sources[0].SerializeToString().endswith(NEWER)
+    assert content(wire.position_from_wire(got)) == made

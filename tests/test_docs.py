@@ -1,0 +1,107 @@
+"""The documents are true: every call, command, setting and error code is in them, as it is."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import hotbook
+from hotbook.cli.app import hotbook as command_line
+from hotbook.testing import server
+from hotbook_server.config import Settings
+from hotbook_shared.errors import ERRORS
+from hotbook_shared.pb import hotbook_pb2 as pb
+from hotbook_shared.wire import STATUS_OF
+
+ROOT = Path(__file__).parent.parent
+API = (ROOT / "docs/api.md").read_text()
+OPERATIONS = (ROOT / "docs/operations.md").read_text()
+README = (ROOT / "README.md").read_text()
+
+RPCS = [m.name for service in pb.DESCRIPTOR.services_by_name.values() for m in service.methods]
+METHODS = [name for name in vars(hotbook.Client) if not name.startswith("_")]
+
+
+@pytest.mark.parametrize("rpc", RPCS)
+def test_every_rpc_is_documented(rpc: str) -> None:
+    """Each rpc has its row in docs/api.md."""
+    assert f"| `{rpc}` |" in API
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_client_method_is_documented(method: str) -> None:
+    """Each public method of the client is in docs/api.md, and has a docstring."""
+    assert re.search(rf"`{method}\(", API)
+    if method != "close":
+        assert getattr(hotbook.Client, method).__doc__
+
+
+@pytest.mark.parametrize("code", ERRORS)
+def test_every_error_code_is_documented(code: str) -> None:
+    """Each code is in docs/api.md, with its class and its status where it is raised itself."""
+    error = ERRORS[code]
+    assert f"`{code}`" in API
+    assert f"`{error.__name__}`" in API
+    if error in STATUS_OF:
+        row = next(line for line in API.splitlines() if line.startswith(f"| `{code}` |"))
+        assert f"| {STATUS_OF[error].name} |" in row
+        assert ("| yes |" in row) == error.retryable
+
+
+@pytest.mark.parametrize("name", command_line.commands)
+def test_every_command_is_documented(name: str) -> None:
+    """Each command has its row in docs/operations.md, and a help text."""
+    assert f"| `hotbook {name}" in OPERATIONS
+    assert command_line.commands[name].help
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_documented_as_it_is(name: str) -> None:
+    """Each setting's row in docs/operations.md has its true default and description."""
+    field = Settings.model_fields[name]
+    assert f"| `{name}` | `{field.default}` | {field.description} |" in OPERATIONS
+
+
+def test_the_public_names_are_sorted_and_there() -> None:
+    """`hotbook.__all__` is the public surface: sorted, complete, without a stray."""
+    assert list(hotbook.__all__) == sorted(hotbook.__all__)
+    for name in hotbook.__all__:
+        assert hasattr(hotbook, name)
+
+
+def test_relative_links_lead_somewhere() -> None:
+    """No document points at a file that is not there."""
+    for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):
+            assert (document.parent / link).exists(), f"{document.name}: {link}"
+
+
+def test_the_readme_example_runs_as_printed() -> None:
+    """The example of the README, word for word, against a server on the default port."""
+    example = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    assert example is not None
+    assert len(example[1].strip().splitlines()) <= 10
+    with socket.socket() as probe:  # somebody's own server is not ours to write to
+        probe.bind(("127.0.0.1", 50700))
+
+    with server(listen="127.0.0.1:50700"):
+        done = subprocess.run(
+            [sys.executable, "-c", example[1]], capture_output=True, text=True, check=False
+        )
+
+    assert done.returncode == 0, done.stderr
+    assert "Position(hotkey='5EUTaAo7'" in done.stdout
+
+
+def test_the_readme_opens_as_promised() -> None:
+    """One sentence, then the two commands of a new user, before anything else."""
+    lines = [line for line in README.splitlines() if line.strip()]
+    assert lines[0] == "# hotbook"
+    assert lines[1].startswith("*")
+    assert lines[3].startswith("scripts/serve")
+    assert lines[4].startswith("scripts/test")
