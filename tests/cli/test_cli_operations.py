@@ -204,15 +204,15 @@ def still(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 DAMAGE = {
-    "cut short": "substr(wire, 1, 20)",
-    "another type": "CAST(wire AS TEXT)",  # one bit of a row's header makes bytes a text
+    "cut short": "substr(record, 1, 20)",
+    "another type": "CAST(record AS TEXT)",  # one bit of a row's header makes bytes a text
 }
 
 
 def spoil(data: Path, how: str = "cut short") -> None:
     """Damages position "a" on disk, behind the server's back."""
     with closing(sqlite3.connect(data / "hotbook.db")) as store, store:
-        store.execute(f"UPDATE positions SET wire = {DAMAGE[how]} WHERE position_uuid = 'a'")
+        store.execute(f"UPDATE positions SET record = {DAMAGE[how]} WHERE position_uuid = 'a'")
 
 
 def test_status_tells_the_book(kept: str, data: Path) -> None:

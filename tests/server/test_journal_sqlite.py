@@ -24,6 +24,7 @@ from hotbook_server.journal.sqlite import (
 )
 from hotbook_shared.errors import HotbookError
 from hotbook_shared.model import Durability
+from hotbook_shared.record import encode_record
 from tests.crash.power import Author, decide
 from tests.make import NOW_MS, closed, leg, position, save
 
@@ -69,7 +70,7 @@ SEARCHES = [
     (sqlite.OUTCOME, "INTEGER PRIMARY KEY (rowid=?)"),
     ("SELECT max(revision) FROM changes", "SEARCH changes"),
     ("SELECT value FROM meta WHERE name = 'book_id'", "PRIMARY KEY (name=?)"),
-    ("SELECT ?, position_uuid, hotkey, ?, digest, wire FROM positions WHERE rowid = ?",
+    ("SELECT ?, position_uuid, hotkey, ?, record FROM positions WHERE rowid = ?",
      "INTEGER PRIMARY KEY (rowid=?)"),
     (sqlite.UUID_AS_FOUND, "INTEGER PRIMARY KEY (rowid=?)"),
 ]  # fmt: skip
@@ -110,7 +111,7 @@ def _whole_life(folder: Path) -> None:
     author.problems()
     assert journal.outcome(900) == b"outcome 900"
     journal.close()
-    spoil(folder, "UPDATE positions SET wire = x'00' WHERE position_uuid = 'p3'")
+    spoil(folder, "UPDATE positions SET record = x'00' WHERE position_uuid = 'p3'")
     journal = SqliteJournal(folder)
     author = Author(journal)
     author.commit(Clear("", len(author.book.positions.by_uuid)))
@@ -407,19 +408,17 @@ def test_fsync_mode_leaves_nothing_to_flush(
 
 # -------------------------------------------------------------------- damage: set aside at loading
 
-AS_TEXT = "CAST(x'ff' || CAST(substr(wire, 2) AS BLOB) AS TEXT)"
+AS_TEXT = "CAST(x'ff' || CAST(substr(record, 2) AS BLOB) AS TEXT)"
 
 DAMAGED_ROWS = [
-    ("one bit of the position", "wire = {flipped wire}", "checksum"),
-    ("one bit of the digest", "digest = {flipped digest}", "checksum"),
+    ("one bit of the position", "record = {flipped record}", "checksum"),
     ("its checksum", "crc = crc + 1", "checksum"),
-    ("half a position", "wire = substr(wire, 1, length(wire) / 2)", ""),
-    ("no position", "wire = x''", "checksum"),
-    ("garbage", "wire = randomblob(300)", ""),
-    ("a text for a position", "wire = 'no position'", ""),
-    ("one bit of a type: the position reads as text", f"wire = {AS_TEXT}", ""),
-    ("one bit of a type: the digest reads as text", "digest = CAST(digest AS TEXT)", ""),
-    ("the position of another row", "wire = (SELECT wire FROM positions LIMIT 1)", "checksum"),
+    ("half a position", "record = substr(record, 1, length(record) / 2)", ""),
+    ("no position", "record = x''", "checksum"),
+    ("garbage", "record = randomblob(300)", ""),
+    ("a text for a position", "record = 'no position'", ""),
+    ("one bit of a type: the position reads as text", f"record = {AS_TEXT}", ""),
+    ("the position of another row", "record = (SELECT record FROM positions LIMIT 1)", "checksum"),
 ]
 
 
@@ -448,10 +447,9 @@ def flip(folder: Path, table: str, column: str, where: str, bit: int) -> None:
 
 def spoil_row(folder: Path, damage: str) -> None:
     """Does a damage of the tables above to the position B."""
-    for column in ("wire", "digest"):
-        if damage == f"{column} = {{flipped {column}}}":
-            flip(folder, "positions", column, "position_uuid = 'B'", 77)
-            return
+    if damage == "record = {flipped record}":
+        flip(folder, "positions", "record", "position_uuid = 'B'", 77)
+        return
     spoil(folder, f"UPDATE positions SET {damage} WHERE position_uuid = 'B'")
 
 
@@ -487,8 +485,8 @@ def _quarantine(folder: Path) -> list[tuple[str, ...]]:
 
 
 def test_every_bit_of_a_row_is_guarded(open_journal: OpenJournal, three: Path) -> None:
-    """Whichever bit of a position or its digest flips, the load finds it."""
-    bits = {"wire": len(open_journal().load().records[0].wire) * 8, "digest": 128}
+    """Whichever bit of a position flips, the load finds it."""
+    bits = {"record": len(encode_record(open_journal().load().records[0])) * 8}
     open_journal().close()
     for column, count in bits.items():
         for bit in range(0, count, 29):
@@ -533,23 +531,23 @@ def test_a_damaged_request_does_not_end_in_a_traceback(
 # -------------------------------------------------------------------- damage: found by the check
 
 CHECKED = [
-    ("position: its bytes", "UPDATE positions SET wire = x'00' WHERE position_uuid = 'B'",
+    ("position: its bytes", "UPDATE positions SET record = x'00' WHERE position_uuid = 'B'",
      "row of B"),
     ("position: gone", "DELETE FROM positions WHERE position_uuid = 'B'", "the store does not"),
     ("position: one too many", "INSERT INTO positions SELECT 'Z', 'z', trade_pair, campaign_id, "
-     "open_ms, close_ms, version, revision, digest, wire, crc FROM positions LIMIT 1", "holds Z"),
+     "open_ms, close_ms, version, revision, record, crc FROM positions LIMIT 1", "holds Z"),
     *(
         (f"position: its {column}", f"UPDATE positions SET {column} = {value} "
          "WHERE position_uuid = 'B'", "B")
         for column, value in [
             ("position_uuid", "'b'"), ("hotkey", "'other'"), ("trade_pair", "'BTCEUR'"),
             ("campaign_id", "'c'"), ("open_ms", "open_ms + 1"), ("close_ms", "7"),
-            ("version", "9"), ("revision", "9"), ("digest", "x'00'"), ("crc", "7"),
+            ("version", "9"), ("revision", "9"), ("crc", "7"),
         ]
     ),
     ("position: its hotkey is not UTF-8", "UPDATE positions SET hotkey = CAST(x'ff6b' AS TEXT) "
      "WHERE position_uuid = 'B'", ""),
-    ("position: its bytes are a text", f"UPDATE positions SET wire = {AS_TEXT} "
+    ("position: its bytes are a text", f"UPDATE positions SET record = {AS_TEXT} "
      "WHERE position_uuid = 'B'", ""),
     ("change: its bytes", "UPDATE changes SET wire = x'00' WHERE revision = 2", "change 2"),
     ("change: no bytes", "UPDATE changes SET wire = NULL WHERE revision = 2", "change 2"),

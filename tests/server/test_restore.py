@@ -217,8 +217,7 @@ REFUSED: list[tuple[str, Spoil, str]] = [
     ("of a newer version", lambda b: spoil(b, "PRAGMA user_version = 99"), "schema 99"),
     ("truncated", lambda b: os.truncate(b, b.stat().st_size // 2), "backup.db"),
     ("a torn page", lambda b: overwrite_at(b, 4096), "backup.db"),
-    ("a flipped position", lambda b: spoil(b, "UPDATE positions SET wire = x'00'"), "is damaged"),
-    ("a flipped digest", lambda b: spoil(b, "UPDATE positions SET digest = x'00'"), "is damaged"),
+    ("a flipped position", lambda b: spoil(b, "UPDATE positions SET record = x'00'"), "is damaged"),
     ("a flipped column", lambda b: spoil(b, "UPDATE positions SET version = 7"), "is damaged"),
     ("a text that is none", lambda b: spoil(b, "UPDATE positions SET trade_pair = "
      "CAST(x'ff' AS TEXT) WHERE position_uuid = 'new-1'"), "is damaged"),

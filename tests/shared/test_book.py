@@ -184,7 +184,7 @@ def two_open_on_a_pair(positions: Positions, _: Record) -> None:
     positions.by_hotkey["hk"]["B"] = second
     positions.open["hk"]["B"] = second
     positions.open_count += 1
-    positions.digest += second.digest
+    positions.digest += int.from_bytes(second.digest, "big")
 
 
 @pytest.mark.parametrize(

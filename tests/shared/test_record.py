@@ -14,7 +14,7 @@ from hotbook_shared.book import Book
 from hotbook_shared.model import Position
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.pb import records_pb2 as raw
-from hotbook_shared.record import DIGEST_BITS, ChangeKind, digest_of, record_from, seal
+from hotbook_shared.record import DIGEST_BYTES, ChangeKind, digest_of, record_from, seal
 from hotbook_shared.wire import position_from_wire, position_to_wire
 from tests.make import CLOSE_MS, NOW_MS, OPEN_MS, closed, leg, position, record
 
@@ -124,7 +124,7 @@ def test_the_digest_is_of_all_the_bytes(wire: bytes) -> None:
     """A record's digest is the head of the SHA-256 of its bytes: another byte, another digest."""
     digest = digest_of(wire)
 
-    assert digest == int(hashlib.sha256(wire).hexdigest()[: DIGEST_BITS // 4], 16)
+    assert digest.hex() == hashlib.sha256(wire).hexdigest()[: 2 * DIGEST_BYTES]
     assert digest_of(wire + b"\x00") != digest
 
 

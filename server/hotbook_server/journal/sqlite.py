@@ -12,14 +12,14 @@ import os
 import shutil
 import time
 import uuid
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import IO, Any
+from zlib import crc32
 
 import apsw
-from google.protobuf.message import DecodeError
+import msgspec
 
 from hotbook_server.journal.base import (
     CHAIN_START,
@@ -36,7 +36,7 @@ from hotbook_server.journal.base import (
 )
 from hotbook_shared.errors import DiskFull
 from hotbook_shared.model import Durability
-from hotbook_shared.record import Change, ChangeKind, Record, record_from
+from hotbook_shared.record import Change, ChangeKind, Record, decode_record, encode_record
 
 STORE_NAME = "hotbook.db"
 LOCK_NAME = "hotbook.lock"
@@ -353,7 +353,7 @@ class SqliteSnapshot:
 
 COLUMNS = (
     "position_uuid", "hotkey", "trade_pair", "campaign_id", "open_ms", "close_ms",
-    "version", "revision", "digest", "wire", "crc",
+    "version", "revision", "record", "crc",
 )  # fmt: skip
 
 UPSERT = (
@@ -364,10 +364,10 @@ UPSERT = (
 
 # Damage can change a value's type, too. What is no text is not even read as one.
 READ_POSITIONS = (
-    "SELECT rowid, CAST(position_uuid AS BLOB), CAST(digest AS BLOB), CAST(wire AS BLOB), crc, "
-    "typeof(digest) = 'blob' AND typeof(wire) = 'blob' FROM positions"
+    "SELECT rowid, CAST(position_uuid AS BLOB), "
+    "CASE typeof(record) WHEN 'blob' THEN record ELSE x'' END, crc FROM positions"
 )
-TYPES = ("text",) * 4 + ("integer",) * 4 + ("blob", "blob", "integer")
+TYPES = ("text",) * 4 + ("integer",) * 4 + ("blob", "integer")
 _TYPES_ARE_RIGHT = " AND ".join(
     f"typeof({column}) IN ('{kind}', 'null')" for column, kind in zip(COLUMNS, TYPES, strict=True)
 )
@@ -387,11 +387,11 @@ READ_REQUESTS = (
 
 UUID_AS_FOUND = "SELECT CAST(position_uuid AS BLOB) FROM positions WHERE rowid = ?"
 QUARANTINE_POSITION = (
-    "INSERT INTO quarantine SELECT ?, position_uuid, hotkey, ?, digest, wire "
+    "INSERT INTO quarantine SELECT ?, position_uuid, hotkey, ?, record "
     "FROM positions WHERE rowid = ?"
 )
 QUARANTINE_REQUEST = (
-    "INSERT INTO quarantine SELECT at_ms, NULL, NULL, 'a damaged request', fingerprint, outcome "
+    "INSERT INTO quarantine SELECT at_ms, NULL, NULL, 'a damaged request', outcome "
     "FROM requests WHERE sequence = ?"
 )
 
@@ -408,28 +408,23 @@ def read_records(
     records: list[Record] = []
     damaged: list[tuple[int, str]] = []
     rows = connection.execute(READ_POSITIONS)
-    for number, (rowid, key, digest, wire, crc, are_blobs) in enumerate(rows):
+    for number, (rowid, key, data, crc) in enumerate(rows):
         if progress is not None and number % PROGRESS_ROWS == 0:
             progress(number, total)
-        if not are_blobs or zlib.crc32(wire, zlib.crc32(digest)) != crc:
-            damaged.append((rowid, "the position does not match its checksum"))
-            continue
-        try:
-            record = record_from(wire, int.from_bytes(digest, "big"))
-        except DecodeError as error:
-            damaged.append((rowid, f"not a position: {error}"))
-            continue
-        if record.position_uuid.encode() == key:
-            records.append(record)
+        if crc32(data, crc32(key)) == crc:
+            try:
+                records.append(decode_record(data))
+            except msgspec.DecodeError as error:
+                damaged.append((rowid, f"not a position: {error}"))
         else:
-            damaged.append((rowid, f"the row of another uuid holds {record.position_uuid}"))
+            damaged.append((rowid, "the position does not match its checksum"))
     if progress is not None:
         progress(total, total)
     return records, damaged
 
 
 def _row(record: Record) -> tuple[Any, ...]:
-    digest = record.digest.to_bytes(16, "big")
+    data = encode_record(record)
     return (
         record.position_uuid,
         record.hotkey,
@@ -439,9 +434,8 @@ def _row(record: Record) -> tuple[Any, ...]:
         record.close_ms,
         record.version,
         record.revision,
-        digest,
-        record.wire,
-        zlib.crc32(record.wire, zlib.crc32(digest)),
+        data,
+        crc32(data, crc32(record.position_uuid.encode())),
     )
 
 

@@ -7,9 +7,9 @@ CREATE TABLE meta (
     value TEXT NOT NULL
 ) WITHOUT ROWID;
 
--- The positions as they stand. `wire` is the whole position; the other columns repeat parts of it for
--- people who read the store with SQL. `digest` is the record's share of the book's digest; `crc`
--- covers both, and is looked at whenever a row is read.
+-- The positions as they stand. `record` is everything that the book holds of one; the other columns
+-- repeat parts of it, for indexes and for people who read the store with SQL. `crc` covers record and
+-- uuid, and is looked at whenever a row is read.
 CREATE TABLE positions (
     position_uuid TEXT NOT NULL,
     hotkey        TEXT NOT NULL,
@@ -19,8 +19,7 @@ CREATE TABLE positions (
     close_ms      INTEGER,           -- NULL: open
     version       INTEGER NOT NULL,
     revision      INTEGER NOT NULL,
-    digest        BLOB NOT NULL,
-    wire          BLOB NOT NULL,
+    record        BLOB NOT NULL,
     crc           INTEGER NOT NULL
 );
 
@@ -61,6 +60,5 @@ CREATE TABLE quarantine (
     position_uuid TEXT,
     hotkey        TEXT,
     reason        TEXT NOT NULL,
-    digest        BLOB,
-    wire          BLOB
+    data          BLOB               -- the record of a position, the outcome of a request
 );
