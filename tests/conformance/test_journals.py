@@ -84,6 +84,11 @@ SEQUENCES = {
         saved(4, closed("B"), 2),
         saved(5, position("A"), 3),
     ),
+    "removed, and saved by another": (
+        saved(1, position("A")),
+        Change(2, ChangeKind.REMOVED, "A"),
+        saved(3, position("A", hotkey="other", trade_pair="ETHUSD")),
+    ),
     "legs beside": (saved(1, position("A")), saved(2, leg("L")), saved(3, leg("M"))),
     "one hotkey cleared": (
         saved(1, position("A")),

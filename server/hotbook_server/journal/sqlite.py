@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import IO, Any
@@ -132,25 +132,29 @@ class SqliteJournal:
 
     def _write_positions(self, changes: Sequence[Change]) -> None:
         """Brings the positions table to what the changes amount to."""
-        last: dict[str, Change] = {}
+        standing: dict[str, Record] = {}
+        gone: set[str] = set()
         for change in changes:
             if change.kind is ChangeKind.CLEARED:
-                self._write_last(last)
-                last.clear()
+                self._write_standing(standing, gone)
+                standing.clear()
+                gone.clear()
                 self._clear(change.key)
+            elif change.record is not None:
+                standing[change.key] = change.record
             else:
-                last[change.key] = change
-        self._write_last(last)
+                standing.pop(change.key, None)
+                gone.add(change.key)
+        self._write_standing(standing, gone)
 
-    def _write_last(self, last: Mapping[str, Change]) -> None:
-        """Writes the last change of each uuid: removals, then closed ones, then open ones.
+    def _write_standing(self, standing: Mapping[str, Record], gone: Iterable[str]) -> None:
+        """Removals first, then closed positions, then legs, then what is open on a pair.
 
         In this order no moment has two open positions on a pair, in whatever order they changed.
         """
-        gone = [(key,) for key, change in last.items() if change.record is None]
-        records = [change.record for change in last.values() if change.record is not None]
-        records.sort(key=lambda record: (record.is_open, not record.is_leg))
-        self._connection.executemany("DELETE FROM positions WHERE position_uuid = ?", gone)
+        records = sorted(standing.values(), key=lambda record: (record.is_open, not record.is_leg))
+        delete = "DELETE FROM positions WHERE position_uuid = ?"
+        self._connection.executemany(delete, [(key,) for key in gone])
         self._connection.executemany(UPSERT, map(_row, records))
 
     def _clear(self, hotkey: str) -> None:
@@ -359,7 +363,8 @@ COLUMNS = (
 UPSERT = (
     f"INSERT INTO positions ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "
     "ON CONFLICT (position_uuid) DO UPDATE SET "
-    + ", ".join(f"{column} = excluded.{column}" for column in COLUMNS[1:])
+    # Hotkey and pair of a uuid never change, so that their indexes need no look.
+    + ", ".join(f"{column} = excluded.{column}" for column in COLUMNS[3:])
 )
 
 # Damage can change a value's type, too. What is no text is not even read as one.

@@ -321,12 +321,24 @@ class PositionsService:
 
 
 def _check_listable(body: bytes, at: str) -> None:
-    """Unknown fields may be nested so deep that they still parse here, but not one level down."""
-    page = raw.ListReply(hotkeys=[raw.HotkeyPositions(positions=[body])])
+    """Unknown fields may be nested so deep that they parse here, but no more in a listing."""
+    inner = _FIELD_1 + _varint(len(body)) + body
     try:
-        pb.ListReply.FromString(page.SerializeToString())
+        raw.NestedHeader.FromString(_FIELD_1 + _varint(len(inner)) + inner)
     except DecodeError:
         raise InvalidArgument(f"{at} is nested too deep", field=at) from None
+
+
+_FIELD_1 = b"\x0a"  # tag of a field with the number 1 that holds bytes
+
+
+def _varint(number: int) -> bytes:
+    encoded = bytearray()
+    while number > 127:
+        encoded.append(number & 127 | 128)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)
 
 
 def _expected(

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fhotbook_shared/pb/records.proto\x12\x12hotbook.records.v1\"\xce\x01\n\x0ePositionHeader\x12\x0e\n\x06hotkey\x18\x01 \x01(\t\x12\x15\n\rposition_uuid\x18\x02 \x01(\t\x12\x12\n\ntrade_pair\x18\x03 \x01(\t\x12\x0f\n\x07open_ms\x18\x05 \x01(\x03\x12\x15\n\x08\x63lose_ms\x18\x06 \x01(\x03H\x00\x88\x01\x01\x12\x14\n\x0cnet_leverage\x18\x0b \x01(\t\x12\x13\n\x0b\x63\x61mpaign_id\x18\x1e \x01(\t\x12\x0f\n\x07version\x18( \x01(\x04\x12\x10\n\x08revision\x18) \x01(\x04\x42\x0b\n\t_close_ms\"E\n\x0cPositionTail\x12\x0f\n\x07version\x18( \x01(\x04\x12\x10\n\x08revision\x18) \x01(\x04\x12\x12\n\nupdated_ms\x18* \x01(\x03\"E\n\rPositionReply\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x15\n\x08position\x18\x02 \x01(\x0cH\x00\x88\x01\x01\x42\x0b\n\t_position\"4\n\rListOpenReply\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x11\n\tpositions\x18\x02 \x03(\x0c\"4\n\x0fHotkeyPositions\x12\x0e\n\x06hotkey\x18\x01 \x01(\t\x12\x11\n\tpositions\x18\x02 \x03(\x0c\"l\n\tListReply\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x34\n\x07hotkeys\x18\x02 \x03(\x0b\x32#.hotbook.records.v1.HotkeyPositions\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"?\n\tBookFrame\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\r\n\x05total\x18\x02 \x01(\x04\x12\x11\n\tpositions\x18\x03 \x03(\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fhotbook_shared/pb/records.proto\x12\x12hotbook.records.v1\"\xce\x01\n\x0ePositionHeader\x12\x0e\n\x06hotkey\x18\x01 \x01(\t\x12\x15\n\rposition_uuid\x18\x02 \x01(\t\x12\x12\n\ntrade_pair\x18\x03 \x01(\t\x12\x0f\n\x07open_ms\x18\x05 \x01(\x03\x12\x15\n\x08\x63lose_ms\x18\x06 \x01(\x03H\x00\x88\x01\x01\x12\x14\n\x0cnet_leverage\x18\x0b \x01(\t\x12\x13\n\x0b\x63\x61mpaign_id\x18\x1e \x01(\t\x12\x0f\n\x07version\x18( \x01(\x04\x12\x10\n\x08revision\x18) \x01(\x04\x42\x0b\n\t_close_ms\"E\n\x0cPositionTail\x12\x0f\n\x07version\x18( \x01(\x04\x12\x10\n\x08revision\x18) \x01(\x04\x12\x12\n\nupdated_ms\x18* \x01(\x03\"\x84\x01\n\x0cNestedHeader\x12\x35\n\x05inner\x18\x01 \x01(\x0b\x32&.hotbook.records.v1.NestedHeader.Inner\x1a=\n\x05Inner\x12\x34\n\x08position\x18\x01 \x01(\x0b\x32\".hotbook.records.v1.PositionHeader\"E\n\rPositionReply\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x15\n\x08position\x18\x02 \x01(\x0cH\x00\x88\x01\x01\x42\x0b\n\t_position\"4\n\rListOpenReply\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x11\n\tpositions\x18\x02 \x03(\x0c\"4\n\x0fHotkeyPositions\x12\x0e\n\x06hotkey\x18\x01 \x01(\t\x12\x11\n\tpositions\x18\x02 \x03(\x0c\"l\n\tListReply\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x34\n\x07hotkeys\x18\x02 \x03(\x0b\x32#.hotbook.records.v1.HotkeyPositions\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"?\n\tBookFrame\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\r\n\x05total\x18\x02 \x01(\x04\x12\x11\n\tpositions\x18\x03 \x03(\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,14 +35,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_POSITIONHEADER']._serialized_end=262
   _globals['_POSITIONTAIL']._serialized_start=264
   _globals['_POSITIONTAIL']._serialized_end=333
-  _globals['_POSITIONREPLY']._serialized_start=335
-  _globals['_POSITIONREPLY']._serialized_end=404
-  _globals['_LISTOPENREPLY']._serialized_start=406
-  _globals['_LISTOPENREPLY']._serialized_end=458
-  _globals['_HOTKEYPOSITIONS']._serialized_start=460
-  _globals['_HOTKEYPOSITIONS']._serialized_end=512
-  _globals['_LISTREPLY']._serialized_start=514
-  _globals['_LISTREPLY']._serialized_end=622
-  _globals['_BOOKFRAME']._serialized_start=624
-  _globals['_BOOKFRAME']._serialized_end=687
+  _globals['_NESTEDHEADER']._serialized_start=336
+  _globals['_NESTEDHEADER']._serialized_end=468
+  _globals['_NESTEDHEADER_INNER']._serialized_start=407
+  _globals['_NESTEDHEADER_INNER']._serialized_end=468
+  _globals['_POSITIONREPLY']._serialized_start=470
+  _globals['_POSITIONREPLY']._serialized_end=539
+  _globals['_LISTOPENREPLY']._serialized_start=541
+  _globals['_LISTOPENREPLY']._serialized_end=593
+  _globals['_HOTKEYPOSITIONS']._serialized_start=595
+  _globals['_HOTKEYPOSITIONS']._serialized_end=647
+  _globals['_LISTREPLY']._serialized_start=649
+  _globals['_LISTREPLY']._serialized_end=757
+  _globals['_BOOKFRAME']._serialized_start=759
+  _globals['_BOOKFRAME']._serialized_end=822
 # @@protoc_insertion_point(module_scope)

@@ -38,6 +38,17 @@ class PositionTail(_message.Message):
     updated_ms: int
     def __init__(self, version: _Optional[int] = ..., revision: _Optional[int] = ..., updated_ms: _Optional[int] = ...) -> None: ...
 
+class NestedHeader(_message.Message):
+    __slots__ = ("inner",)
+    class Inner(_message.Message):
+        __slots__ = ("position",)
+        POSITION_FIELD_NUMBER: _ClassVar[int]
+        position: PositionHeader
+        def __init__(self, position: _Optional[_Union[PositionHeader, _Mapping]] = ...) -> None: ...
+    INNER_FIELD_NUMBER: _ClassVar[int]
+    inner: NestedHeader.Inner
+    def __init__(self, inner: _Optional[_Union[NestedHeader.Inner, _Mapping]] = ...) -> None: ...
+
 class PositionReply(_message.Message):
     __slots__ = ("revision", "position")
     REVISION_FIELD_NUMBER: _ClassVar[int]

@@ -27,7 +27,7 @@ CREATE TABLE positions (
 CREATE UNIQUE INDEX positions_by_uuid ON positions (position_uuid);
 
 -- One hotkey's positions, and clearing them.
-CREATE INDEX positions_by_hotkey ON positions (hotkey, open_ms);
+CREATE INDEX positions_by_hotkey ON positions (hotkey);
 
 -- What is open on a pair; and the last line of defence of the rule of one.
 CREATE UNIQUE INDEX positions_open ON positions (hotkey, trade_pair)
