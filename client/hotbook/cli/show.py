@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import click
 import msgspec
@@ -17,6 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 import hotbook as api
+
+UUIDS = ("uuid", "order")
+"""Columns that go over two lines, where the terminal is too narrow for all."""
 
 SIDE_STYLE = {api.Side.LONG: "green", api.Side.SHORT: "red"}
 
@@ -31,7 +34,8 @@ def table(
 ) -> None:
     grid = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
-        grid.add_column(column, justify="right" if column in right else "left", no_wrap=True)
+        edge: Literal["left", "right"] = "right" if column in right else "left"
+        grid.add_column(column, justify=edge, no_wrap=column not in UUIDS, overflow="fold")
     for row in rows:
         grid.add_row(*map(_cell, row))
     _print(grid)
@@ -87,23 +91,26 @@ def _full(found: Sequence[api.Position]) -> None:
 
 def position(p: api.Position) -> None:
     """One position: what differs from its defaults, then its orders."""
-    shown_apart = {"side", "open_ms", "close_ms", "updated_ms", "orders", "extra"}
-    defaults = dict(
-        zip(reversed(p.__struct_fields__), reversed(p.__struct_defaults__), strict=False)
-    )
+    shown_apart = {"hotkey", "trade_pair", "position_uuid", "side", "open_ms", "close_ms",
+                   "updated_ms", "orders", "extra"}  # fmt: skip
     facts(
         [
-            *((n, getattr(p, n)) for n in ("hotkey", "trade_pair", "position_uuid")),
+            ("hotkey", p.hotkey),
+            ("trade_pair", p.trade_pair),
+            ("position_uuid", p.position_uuid),
             ("state", state(p)),
             ("side", side(p)),
             ("opened", moment(p.opened_at)),
             *([("closed", moment(p.closed_at))] if p.closed_at else []),
-            *((name, getattr(p, name)) for name in defaults
-              if name not in shown_apart and getattr(p, name) != defaults[name]),
+            *(
+                (field.name, getattr(p, field.name))
+                for field in msgspec.structs.fields(p)
+                if field.name not in shown_apart and getattr(p, field.name) != field.default
+            ),
             ("updated", moment(p.updated_at)),
             *((f"extra {name}", value) for name, value in p.extra.items()),
         ]
-    )  # fmt: skip
+    )
     if p.orders:
         click.echo()
         columns = ("time", "type", "leverage", "quantity", "value", "price", "order")
