@@ -1,0 +1,62 @@
+"""The short form of the benchmarks: they run, and what they compare is not absurd."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.bench.__main__ import DOCUMENT, WORKLOADS, Report, rewritten
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    file = tmp_path_factory.mktemp("bench") / "figures.json"
+    command = [sys.executable, "-m", "tests.bench", "--short", "--json", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return msgspec.json.decode(file.read_bytes(), type=Report)
+
+
+# Far looser than what scripts/bench holds them to: these runs are short, and machines are busy.
+NOT_ABSURD = {
+    "GetOpen against the echo": (0.2, 4),
+    "GetOpen with 10,000 positions against 1,000": (0.2, 4),
+    "durable saves of 64 callers, share of the echo": (0.1, 2),
+    "SaveMany of 200 against one by one": (3, 1_000),
+    "start against JSON files": (1.5, 1_000),
+    "memory beyond the wire bytes, a position": (100, 4_096),
+    "index against scan, in process, 1,000 positions a hotkey": (20, 100_000),
+    "index against scan, over the wire, 1,000 positions a hotkey": (5, 100_000),
+}
+
+
+def test_every_workload_gives_figures(report: Report) -> None:
+    """All workloads run, and every figure of theirs is a number above nothing."""
+    assert [section.name for section in report.sections] == list(WORKLOADS)
+    for section in report.sections:
+        assert section.figures
+        assert all(figure.value > 0 for figure in section.figures)
+
+
+@pytest.mark.parametrize("name", NOT_ABSURD)
+def test_a_comparison_is_not_absurd(report: Report, name: str) -> None:
+    """Even in a short run each comparison lies where a broken server would not."""
+    found = {figure.name: figure.value for section in report.sections for figure in section.figures}
+    least, most = NOT_ABSURD[name]
+
+    assert least <= found[name] <= most
+
+
+def test_the_document_is_rewritten_between_its_marks(report: Report) -> None:
+    """The figures of a run replace those that stand in the document, and nothing else."""
+    document = DOCUMENT.read_text()
+
+    fresh = rewritten(document, report)
+
+    assert rewritten(fresh, report) == fresh
+    assert fresh.split("<!--")[0] == document.split("<!--")[0]
+    assert all(figure.name in fresh for s in report.sections for figure in s.figures)
