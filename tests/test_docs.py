@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import hotbook
+from hotbook.cli import operations, positions
 from hotbook.cli.app import hotbook as command_line
 from hotbook.testing import server
 from hotbook_server.config import Settings
@@ -24,6 +25,8 @@ OPERATIONS = (ROOT / "docs/operations.md").read_text()
 README = (ROOT / "README.md").read_text()
 
 RPCS = [m.name for service in pb.DESCRIPTOR.services_by_name.values() for m in service.methods]
+COMMANDS = {**command_line.commands}
+assert {operations.__name__, positions.__name__} <= set(sys.modules), "they register the commands"
 METHODS = [name for name in vars(hotbook.Client) if not name.startswith("_")]
 
 
@@ -53,7 +56,7 @@ def test_every_error_code_is_documented(code: str) -> None:
         assert ("| yes |" in row) == error.retryable
 
 
-@pytest.mark.parametrize("name", command_line.commands)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_is_documented(name: str) -> None:
     """Each command has its row in docs/operations.md, and a help text."""
     assert f"| `hotbook {name}" in OPERATIONS

@@ -20,15 +20,15 @@ import msgspec
 
 from hotbook_server.config import BadSettings, load_settings
 from hotbook_server.journal.base import JournalBroken
-from hotbook_server.journal.sqlite import (
+from hotbook_server.journal.rows import read_records
+from hotbook_server.journal.snapshot import SqliteSnapshot
+from hotbook_server.journal.store import (
     STORE_NAME,
     FolderInUse,
-    SqliteSnapshot,
     StoreTooNew,
     lock_folder,
     make_folder,
     migrations,
-    read_records,
     sync,
 )
 from hotbook_shared.bar import LateBar

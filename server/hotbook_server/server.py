@@ -19,7 +19,8 @@ from hotbook_server.config import BadSettings, Settings
 from hotbook_server.engine import Engine
 from hotbook_server.journal.base import Journal, JournalBroken, Progress
 from hotbook_server.journal.memory import MemoryJournal
-from hotbook_server.journal.sqlite import FolderInUse, SqliteJournal, StoreTooNew
+from hotbook_server.journal.sqlite import SqliteJournal
+from hotbook_server.journal.store import FolderInUse, StoreTooNew
 from hotbook_server.logs import log
 from hotbook_server.rpc.guard import Guard
 from hotbook_server.rpc.operations import OperationsService

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from hotbook_server.commands import Clear, Command, Delete
-from hotbook_server.journal import sqlite
+from hotbook_server.journal import store
 from hotbook_server.journal.base import JournalBroken, KeptRequest
 from hotbook_server.journal.sqlite import SqliteJournal
 from hotbook_shared.book import Book
@@ -74,7 +74,7 @@ def run(folder: Path, vfs: PowerVfs, durability: Durability, seed: int) -> Story
 @pytest.fixture
 def vfs(monkeypatch: pytest.MonkeyPatch) -> Iterator[PowerVfs]:
     """Under a small log, so that it is folded into the store many times in a workload."""
-    monkeypatch.setattr(sqlite, "WAL_PAGES_MAX", 40)
+    monkeypatch.setattr(store, "WAL_PAGES_MAX", 40)
     made = PowerVfs("power")
     yield made
     made.unregister()
@@ -84,7 +84,7 @@ def wrong_after_cut(folder: Path, story: Story, cut: int, seed: int) -> str:
     """What is not as promised when the power fails after so many events; empty: nothing."""
     acknowledged = story.events[:cut].count(MARK)
     put_disk(disk_after(story.events[:cut], seed), folder)
-    (folder / f"{sqlite.STORE_NAME}-shm").write_bytes(random.Random(seed).randbytes(32_768))
+    (folder / f"{store.STORE_NAME}-shm").write_bytes(random.Random(seed).randbytes(32_768))
     try:
         journal = SqliteJournal(folder)
     except JournalBroken as error:

@@ -31,7 +31,8 @@ from hotbook_server.commands import (
 )
 from hotbook_server.config import load_settings
 from hotbook_server.engine import Engine
-from hotbook_server.journal.sqlite import LOCK_NAME, SqliteJournal
+from hotbook_server.journal.sqlite import SqliteJournal
+from hotbook_server.journal.store import LOCK_NAME
 from hotbook_server.requests import RequestKey
 from hotbook_server.telemetry import Telemetry
 from hotbook_shared.pb import hotbook_pb2 as pb

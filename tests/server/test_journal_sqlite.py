@@ -13,15 +13,10 @@ import apsw
 import pytest
 
 from hotbook_server.commands import Clear, Command, Delete
-from hotbook_server.journal import sqlite
+from hotbook_server.journal import rows, store
 from hotbook_server.journal.base import Batch, JournalBroken, KeptRequest
-from hotbook_server.journal.sqlite import (
-    STORE_NAME,
-    FolderInUse,
-    SqliteJournal,
-    StoreTooNew,
-    migrations,
-)
+from hotbook_server.journal.sqlite import SqliteJournal
+from hotbook_server.journal.store import STORE_NAME, FolderInUse, StoreTooNew, migrations
 from hotbook_shared.errors import HotbookError
 from hotbook_shared.model import Durability
 from hotbook_shared.record import encode_record
@@ -67,12 +62,12 @@ SEARCHES = [
     ("DELETE FROM positions WHERE rowid = ?", "INTEGER PRIMARY KEY (rowid=?)"),
     ("DELETE FROM changes WHERE revision <= ?", "INTEGER PRIMARY KEY (rowid<?)"),
     ("DELETE FROM requests WHERE sequence <= ?", "INTEGER PRIMARY KEY (rowid<?)"),
-    (sqlite.OUTCOME, "INTEGER PRIMARY KEY (rowid=?)"),
+    (rows.OUTCOME, "INTEGER PRIMARY KEY (rowid=?)"),
     ("SELECT max(revision) FROM changes", "SEARCH changes"),
     ("SELECT value FROM meta WHERE name = 'book_id'", "PRIMARY KEY (name=?)"),
     ("SELECT ?, position_uuid, hotkey, ?, record FROM positions WHERE rowid = ?",
      "INTEGER PRIMARY KEY (rowid=?)"),
-    (sqlite.UUID_AS_FOUND, "INTEGER PRIMARY KEY (rowid=?)"),
+    (rows.UUID_AS_FOUND, "INTEGER PRIMARY KEY (rowid=?)"),
 ]  # fmt: skip
 
 
@@ -202,7 +197,7 @@ def test_a_migration_that_fails_leaves_the_schema_before_it(
         (len(migrations()) + 1, "CREATE TABLE half (a); CREATE TABLE half (a);"),
     ]
     with monkeypatch.context() as patch:
-        patch.setattr(sqlite, "migrations", lambda: steps)
+        patch.setattr(store, "migrations", lambda: steps)
         with pytest.raises(JournalBroken, match="half"):
             SqliteJournal(tmp_path / "data")
 
@@ -492,7 +487,7 @@ def test_every_bit_of_a_row_is_guarded(open_journal: OpenJournal, three: Path) -
         for bit in range(0, count, 29):
             flip(three, "positions", column, "position_uuid = 'A'", bit)
             store = apsw.Connection(str(three / STORE_NAME))
-            _, damaged = sqlite.read_records(store)
+            _, damaged = rows.read_records(store)
             store.close()
             assert [rowid for rowid, _ in damaged] == [1], (column, bit)
             flip(three, "positions", column, "position_uuid = 'A'", bit)

@@ -16,7 +16,8 @@ from click.testing import CliRunner, Result
 
 import hotbook
 from hotbook.testing import server
-from hotbook_server.journal.sqlite import STORE_NAME, SqliteJournal
+from hotbook_server.journal.sqlite import SqliteJournal
+from hotbook_server.journal.store import STORE_NAME
 from hotbook_server.restore import EXIT_REFUSED, EXIT_USAGE, main
 from tests.crash.power import Author
 from tests.make import closed, position, save

@@ -130,7 +130,3 @@ def confirm(warning: str, count: int, yes: bool) -> None:
     if typed.strip() != str(count):
         click.echo("hotbook: not confirmed: nothing was changed", err=True)
         sys.exit(EXIT_REFUSED)
-
-
-# The commands register themselves with the group.
-from hotbook.cli import operations, positions  # noqa: E402, F401

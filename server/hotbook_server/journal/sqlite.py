@@ -1,59 +1,62 @@
 """The journal on disk: SQLite through apsw, in WAL mode, one folder for one process.
 
-Owns the data folder. Invariant: after `append` returns in fsync mode, the batch is on disk; a
-batch is never there in part. The positions table is what the chain of changes amounts to.
+Owns what is written, and when it is safe. Invariant: after `append` returns in fsync mode, the
+batch is on disk; a batch is never there in part. The positions table is what the chain of changes
+amounts to.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
-from typing import IO, Any
-from zlib import crc32
+from typing import Any
 
 import apsw
-import msgspec
 
 from hotbook_server.journal.base import (
     CHAIN_START,
     Batch,
-    Checked,
     DiskIsFull,
     JournalBroken,
     KeptRequest,
     Loaded,
     Progress,
     chained,
-    crc_of,
-    link,
+)
+from hotbook_server.journal.rows import (
+    OUTCOME,
+    QUARANTINE_POSITION,
+    QUARANTINE_REQUEST,
+    READ_REQUESTS,
+    UPSERT,
+    UUID_AS_FOUND,
+    read_records,
+    request_crc,
+    request_row,
+    row_of,
+    wire_of,
+)
+from hotbook_server.journal.snapshot import SqliteSnapshot
+from hotbook_server.journal.store import (
+    BACKUP_PREFIX,
+    STORE_NAME,
+    book_id_of,
+    lock_folder,
+    make_folder,
+    open_store,
+    sync,
 )
 from hotbook_shared.errors import DiskFull
 from hotbook_shared.model import Durability
-from hotbook_shared.record import Change, ChangeKind, Record, decode_record, encode_record
-
-STORE_NAME = "hotbook.db"
-LOCK_NAME = "hotbook.lock"
-BACKUP_PREFIX = "backup-"
-PROGRESS_ROWS = 10_000
-WAL_PAGES_MAX = 16_384  # 64 MiB: how far the log may grow before it is folded into the store
+from hotbook_shared.record import Change, ChangeKind, Record
 
 # What SQLite says when the disk is full while it extends its shared-memory file.
 _IOERR_SHMSIZE = apsw.SQLITE_IOERR_SHMSIZE
-
-
-class FolderInUse(Exception):
-    """Another process owns the data folder."""
-
-
-class StoreTooNew(Exception):
-    """The store was written by a newer version, which this one does not know."""
+_SHM_BYTES = 64 * 1024
 
 
 class SqliteJournal:
@@ -78,9 +81,8 @@ class SqliteJournal:
             shutil.rmtree(leftover, ignore_errors=True)
         try:
             with _as_broken(self._path):
-                self._connection = _open(self._path, vfs)
-                _set_up(self._connection, durability)
-                self.book_id = _book_id(self._connection)
+                self._connection = open_store(self._path, durability, vfs)
+                self.book_id = book_id_of(self._connection)
                 self._chain = self._chain_end()
         except BaseException:
             self._lock.close()
@@ -115,14 +117,14 @@ class SqliteJournal:
         execute("BEGIN IMMEDIATE")
         self._step("journal begun")
         rows = [
-            (change.revision, change.kind, change.key, _wire_of(change), batch.at_ms, crc, chain)
+            (change.revision, change.kind, change.key, wire_of(change), batch.at_ms, crc, chain)
             for change, crc, chain in chained(self._chain, batch.changes)
         ]
         self._write_positions(batch.changes)
         executemany("INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
         executemany(
             "INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?)",
-            [_request_row(kept, outcome) for kept, outcome in batch.requests],
+            [request_row(kept, outcome) for kept, outcome in batch.requests],
         )
         self._prune(batch)
         self._step("journal written")
@@ -155,7 +157,7 @@ class SqliteJournal:
         records = sorted(standing.values(), key=lambda record: (record.is_open, not record.is_leg))
         delete = "DELETE FROM positions WHERE position_uuid = ?"
         self._connection.executemany(delete, [(key,) for key in gone])
-        self._connection.executemany(UPSERT, map(_row, records))
+        self._connection.executemany(UPSERT, map(row_of, records))
 
     def _clear(self, hotkey: str) -> None:
         if hotkey:
@@ -229,7 +231,7 @@ class SqliteJournal:
         for sequence, request_id, fingerprint, outcome, at_ms, crc in self._connection.execute(
             READ_REQUESTS
         ):
-            if _request_crc(sequence, request_id, fingerprint, outcome, at_ms) == crc:
+            if request_crc(sequence, request_id, fingerprint, outcome, at_ms) == crc:
                 known = int.from_bytes(fingerprint, "big")
                 requests.append(KeptRequest(request_id.decode(), known, sequence, at_ms))
             else:
@@ -286,274 +288,6 @@ class SqliteJournal:
     def _step(self, name: str) -> None:
         if self._on_step is not None:
             self._on_step(name)
-
-
-class SqliteSnapshot:
-    """A read transaction on a connection of its own."""
-
-    def __init__(self, path: Path) -> None:
-        self._connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-        self._connection.set_busy_timeout(10_000)
-        self._connection.execute("BEGIN")
-        # The transaction sees what stands at its first read: this one.
-        self._connection.execute("SELECT count(*) FROM meta").fetchall()
-
-    def check(self, records: Mapping[str, Record], revision: int) -> Checked:
-        try:
-            problems = [*self._position_problems(records)]
-            count, chain_problems = self._check_chain(revision, records)
-            return Checked(problems + chain_problems, count)
-        except (apsw.Error, UnicodeDecodeError) as error:
-            return Checked([f"the store cannot be read: {error}"], 0)
-
-    def _position_problems(self, records: Mapping[str, Record]) -> Iterator[str]:
-        held: set[str] = set()
-        for sound, *row in self._connection.execute(CHECK_POSITIONS):
-            key = row[0].decode(errors="replace")
-            held.add(key)
-            record = records.get(key)
-            if record is None:
-                yield f"the store holds {key}, the book does not"
-            elif not sound or row != [_as_bytes(value) for value in _row(record)]:
-                yield f"the store's row of {key} differs from the book's position"
-        for missing in records.keys() - held:
-            yield f"the book holds {missing}, the store does not"
-
-    def _check_chain(self, revision: int, records: Mapping[str, Record]) -> tuple[int, list[str]]:
-        """Follows the chain of changes; what it says last of each position must stand."""
-        problems: list[str] = []
-        count, expected, chain = 0, None, None
-        last: dict[str, int | None] = {}
-        for at, kind, key, key_type, wire, crc, stored_link in self._connection.execute(
-            READ_CHANGES
-        ):
-            count += 1
-            said = b"%d %s %s\0%s" % (at, str(kind).encode(), key, wire or b"")
-            if at == 1:
-                expected, chain = 1, CHAIN_START
-            if expected is not None and at != expected:
-                problems.append(f"changes {expected} to {at - 1} are missing")
-            elif key_type != "text" or crc_of(said) != crc:
-                problems.append(f"change {at} does not match its checksum")
-            elif chain is not None and link(chain, said) != stored_link:
-                problems.append(f"change {at} does not follow from the one before")
-            else:
-                _note_last(last, kind, key.decode(), at)
-            expected, chain = at + 1, stored_link
-        newest = (expected or 1) - 1
-        if newest != revision:
-            problems.append(f"the newest change is {newest}, the book is at {revision}")
-        for key, at in last.items():
-            stands = records.get(key)
-            if (None if stands is None else stands.revision) != at:
-                problems.append(f"position {key} is not what the changes say last of it")
-        return count, problems
-
-    def close(self) -> None:
-        self._connection.close()
-
-
-# -------------------------------------------------------------------- rows
-
-COLUMNS = (
-    "position_uuid", "hotkey", "trade_pair", "campaign_id", "open_ms", "close_ms",
-    "version", "revision", "record", "crc",
-)  # fmt: skip
-
-UPSERT = (
-    f"INSERT INTO positions ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "
-    "ON CONFLICT (position_uuid) DO UPDATE SET "
-    # Hotkey and pair of a uuid never change, so that their indexes need no look.
-    + ", ".join(f"{column} = excluded.{column}" for column in COLUMNS[3:])
-)
-
-# Damage can change a value's type, too. What is no text is not even read as one.
-READ_POSITIONS = (
-    "SELECT rowid, CAST(position_uuid AS BLOB), "
-    "CASE typeof(record) WHEN 'blob' THEN record ELSE x'' END, crc FROM positions"
-)
-TYPES = ("text",) * 4 + ("integer",) * 4 + ("blob", "integer")
-_TYPES_ARE_RIGHT = " AND ".join(
-    f"typeof({column}) IN ('{kind}', 'null')" for column, kind in zip(COLUMNS, TYPES, strict=True)
-)
-_VALUES = ", ".join(
-    column if kind == "integer" else f"CAST({column} AS BLOB)"
-    for column, kind in zip(COLUMNS, TYPES, strict=True)
-)
-CHECK_POSITIONS = f"SELECT {_TYPES_ARE_RIGHT}, {_VALUES} FROM positions"
-READ_CHANGES = (
-    "SELECT revision, kind, CAST(key AS BLOB), typeof(key), CAST(wire AS BLOB), crc, chain "
-    "FROM changes ORDER BY revision"
-)
-READ_REQUESTS = (
-    "SELECT sequence, CAST(request_id AS BLOB), CAST(fingerprint AS BLOB), "
-    "CAST(outcome AS BLOB), at_ms, crc FROM requests ORDER BY sequence"
-)
-
-UUID_AS_FOUND = "SELECT CAST(position_uuid AS BLOB) FROM positions WHERE rowid = ?"
-QUARANTINE_POSITION = (
-    "INSERT INTO quarantine SELECT ?, position_uuid, hotkey, ?, record "
-    "FROM positions WHERE rowid = ?"
-)
-QUARANTINE_REQUEST = (
-    "INSERT INTO quarantine SELECT at_ms, NULL, NULL, 'a damaged request', outcome "
-    "FROM requests WHERE sequence = ?"
-)
-
-OUTCOME = "SELECT outcome FROM requests WHERE sequence = ?"
-
-_SHM_BYTES = 64 * 1024
-
-
-def read_records(
-    connection: apsw.Connection, progress: Progress | None = None
-) -> tuple[list[Record], list[tuple[int, str]]]:
-    """Every position of a store; and the rows that are damaged, each with what is wrong."""
-    total = connection.execute("SELECT count(*) FROM positions").get
-    records: list[Record] = []
-    damaged: list[tuple[int, str]] = []
-    rows = connection.execute(READ_POSITIONS)
-    for number, (rowid, key, data, crc) in enumerate(rows):
-        if progress is not None and number % PROGRESS_ROWS == 0:
-            progress(number, total)
-        if crc32(data, crc32(key)) == crc:
-            try:
-                records.append(decode_record(data))
-            except msgspec.DecodeError as error:
-                damaged.append((rowid, f"not a position: {error}"))
-        else:
-            damaged.append((rowid, "the position does not match its checksum"))
-    if progress is not None:
-        progress(total, total)
-    return records, damaged
-
-
-def _row(record: Record) -> tuple[Any, ...]:
-    data = encode_record(record)
-    return (
-        record.position_uuid,
-        record.hotkey,
-        record.trade_pair,
-        record.campaign_id or None,
-        record.open_ms,
-        record.close_ms,
-        record.version,
-        record.revision,
-        data,
-        crc32(data, crc32(record.position_uuid.encode())),
-    )
-
-
-def _as_bytes(value: object) -> object:
-    return value.encode() if isinstance(value, str) else value
-
-
-def _wire_of(change: Change) -> bytes | None:
-    return None if change.record is None else change.record.wire
-
-
-def _request_row(kept: KeptRequest, outcome: bytes) -> tuple[Any, ...]:
-    fingerprint = kept.fingerprint.to_bytes(8, "big")
-    request_id = kept.request_id.encode()
-    crc = _request_crc(kept.sequence, request_id, fingerprint, outcome, kept.at_ms)
-    return kept.sequence, kept.request_id, fingerprint, outcome, kept.at_ms, crc
-
-
-def _request_crc(
-    sequence: int, request_id: bytes, fingerprint: bytes, outcome: bytes, at_ms: object
-) -> int:
-    return crc_of(
-        b"%d %s %b%b%b" % (sequence, str(at_ms).encode(), request_id, fingerprint, outcome)
-    )
-
-
-def _note_last(last: dict[str, int | None], kind: int, key: str, at: int) -> None:
-    """What a change says of the positions it is about: the revision that now stands, or None."""
-    if kind == ChangeKind.CLEARED:
-        last.clear()  # a clear names no positions: what came before says nothing any more
-    else:
-        last[key] = at if kind == ChangeKind.SAVED else None
-
-
-# -------------------------------------------------------------------- opening
-
-
-def make_folder(folder: Path) -> None:
-    """Makes the data folder, so that its name survives a power cut as well."""
-    if not folder.is_dir():
-        folder.mkdir(parents=True)
-        sync(folder.parent)
-
-
-def sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def lock_folder(folder: Path) -> IO[str]:
-    """Makes this process the folder's owner until the returned file is closed."""
-    file = (folder / LOCK_NAME).open("a+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.seek(0)
-        owner = file.read().strip() or "unknown"
-        file.close()
-        raise FolderInUse(f"{folder} is in use by another server (process {owner})") from None
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
-    return file
-
-
-def _open(path: Path, vfs: str | None) -> apsw.Connection:
-    connection = apsw.Connection(str(path), vfs=vfs)
-    connection.set_busy_timeout(10_000)
-    return connection
-
-
-def _set_up(connection: apsw.Connection, durability: Durability) -> None:
-    synchronous = "FULL" if durability is Durability.FSYNC else "NORMAL"
-    # NB: each pragma that answers with a row must be read, or the next one does not run.
-    for pragma in (
-        "journal_mode = WAL",
-        f"synchronous = {synchronous}",
-        f"wal_autocheckpoint = {WAL_PAGES_MAX}",
-        "foreign_keys = ON",
-    ):
-        connection.execute(f"PRAGMA {pragma}").fetchall()
-    assert connection.execute("PRAGMA journal_mode").get == "wal"
-    migrate(connection)
-
-
-def migrations() -> list[tuple[int, str]]:
-    """The numbered SQL files, in order."""
-    folder = resources.files("hotbook_server.journal") / "migrations"
-    files = [file for file in folder.iterdir() if file.name.endswith(".sql")]
-    return sorted((int(file.name.split("_")[0]), file.read_text("utf-8")) for file in files)
-
-
-def migrate(connection: apsw.Connection) -> None:
-    """Brings the store to the newest schema, one commit for each step."""
-    steps = migrations()
-    known = steps[-1][0]
-    found = connection.execute("PRAGMA user_version").get
-    if found > known:
-        raise StoreTooNew(f"the store has schema {found}; this version knows up to {known}")
-    for number, sql in steps:
-        if number > found:
-            with connection:
-                connection.execute(sql).fetchall()
-                connection.execute(f"PRAGMA user_version = {number}").fetchall()
-
-
-def _book_id(connection: apsw.Connection) -> str:
-    with connection:
-        connection.execute("INSERT OR IGNORE INTO meta VALUES ('book_id', ?)", (uuid.uuid4().hex,))
-    return str(connection.execute("SELECT value FROM meta WHERE name = 'book_id'").get)
 
 
 @contextlib.contextmanager

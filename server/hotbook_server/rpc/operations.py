@@ -12,7 +12,7 @@ from hotbook_server.clock import Clock
 from hotbook_server.commands import Clear, ClearDone
 from hotbook_server.config import Settings
 from hotbook_server.engine import Engine
-from hotbook_server.journal.sqlite import BACKUP_PREFIX
+from hotbook_server.journal.store import BACKUP_PREFIX
 from hotbook_server.logs import log
 from hotbook_server.requests import request_key
 from hotbook_server.rpc import shape

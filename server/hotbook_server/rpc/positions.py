@@ -90,7 +90,9 @@ class PositionsService:
         assert isinstance(outcome, SaveManyDone)
         decided = iter(outcome.outcomes)
         outcomes = [
-            _refused(refused[number]) if number in refused else self._outcome(next(decided))
+            _refused(refused[number], outcome.revision)
+            if number in refused
+            else self._outcome(next(decided))
             for number in range(len(request.items))
         ]
         return pb.SaveManyReply(
@@ -308,8 +310,8 @@ class PositionsService:
 
     def _outcome(self, outcome: SaveDone | RefusedOutcome) -> pb.SaveOutcome:
         if isinstance(outcome, RefusedOutcome):
-            return _refused(outcome.as_error())
-        return pb.SaveOutcome(saved=self._saved(outcome))
+            return _refused(outcome.as_error(), outcome.revision)
+        return pb.SaveOutcome(saved=self._saved(outcome), revision=outcome.revision)
 
     def _saved(self, done: SaveDone) -> pb.SaveReply:
         return pb.SaveReply(
@@ -362,8 +364,8 @@ def _failed(error: HotbookError) -> asyncio.Future[AnyOutcome]:
     return future
 
 
-def _refused(error: HotbookError) -> pb.SaveOutcome:
-    return pb.SaveOutcome(refused=refusal_to_wire(error))
+def _refused(error: HotbookError, revision: int) -> pb.SaveOutcome:
+    return pb.SaveOutcome(refused=refusal_to_wire(error), revision=revision)
 
 
 def _position_reply(revision: int, record: Record | None) -> bytes:

@@ -302,12 +302,14 @@ class SaveManyRequest(_message.Message):
     def __init__(self, items: _Optional[_Iterable[_Union[SaveItem, _Mapping]]] = ..., request_id: _Optional[str] = ..., all_or_nothing: _Optional[bool] = ...) -> None: ...
 
 class SaveOutcome(_message.Message):
-    __slots__ = ("saved", "refused")
+    __slots__ = ("saved", "refused", "revision")
     SAVED_FIELD_NUMBER: _ClassVar[int]
     REFUSED_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     saved: SaveReply
     refused: Refusal
-    def __init__(self, saved: _Optional[_Union[SaveReply, _Mapping]] = ..., refused: _Optional[_Union[Refusal, _Mapping]] = ...) -> None: ...
+    revision: int
+    def __init__(self, saved: _Optional[_Union[SaveReply, _Mapping]] = ..., refused: _Optional[_Union[Refusal, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class SaveManyReply(_message.Message):
     __slots__ = ("revision", "outcomes", "durability")
