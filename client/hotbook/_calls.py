@@ -5,7 +5,6 @@ The faces (sync now, async later) only differ in how they wait.
 
 from __future__ import annotations
 
-import math
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
@@ -28,6 +27,7 @@ from hotbook_shared.pb import hotbook_pb2 as pb
 
 Result = TypeVar("Result")
 
+TIMEOUT_MAX_S = 1_000_000
 CHUNK_POSITIONS = 500
 CHUNK_BYTES = 2 * 1024 * 1024
 
@@ -314,7 +314,7 @@ def seconds(timeout_s: float | None, default_s: float) -> float:
     if (
         isinstance(timeout_s, bool)
         or not isinstance(timeout_s, int | float)
-        or not math.isfinite(timeout_s)
+        or not 0 <= timeout_s <= TIMEOUT_MAX_S
     ):
         raise InvalidArgument(f"timeout_s must be seconds, not {timeout_s!r}", field="timeout_s")
     return timeout_s

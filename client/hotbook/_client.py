@@ -16,6 +16,7 @@ from hotbook._pipeline import save_stream
 from hotbook._transport import Transport, backoff
 from hotbook_shared import wire
 from hotbook_shared.errors import (
+    DeadlineExceeded,
     HotbookError,
     InvalidArgument,
     MessageTooLarge,
@@ -55,7 +56,7 @@ class Client:
 
     def __init__(self, target: str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
         self._transport = Transport(target)
-        self._timeout_s = timeout_s
+        self._timeout_s = _calls.seconds(timeout_s, DEFAULT_TIMEOUT_S)
 
     def __enter__(self) -> Client:
         return self
@@ -109,8 +110,9 @@ class Client:
             whole = _calls.save_all_or_nothing(positions, replace_open)
             return self._run(whole, timeout_s)
         answers: list[Saved | HotbookError] = []
+        left_s = self._countdown(timeout_s)
         for chunk in _calls.chunks(positions, replace_open):
-            answers += chunk.filled(self._save_items(chunk.items, timeout_s))
+            answers += chunk.filled(self._save_items(chunk.items, left_s))
         return answers
 
     def save_stream(
@@ -250,21 +252,21 @@ class Client:
     # ---------------------------------------------------------------- parts
 
     def _save_items(
-        self, items: list[pb.SaveItem], timeout_s: float | None
+        self, items: list[pb.SaveItem], left_s: Callable[[], float]
     ) -> list[Saved | HotbookError]:
         """Saves items in one request; in halves, where that is more than this server takes."""
         if not items:
             return []
         try:
-            return self._run(_calls.save_items(items), timeout_s)
+            return self._run(_calls.save_items(items), left_s())
         except (MessageTooLarge, InvalidArgument) as error:
             if isinstance(error, InvalidArgument) and error.field != "items":
                 raise
             if len(items) == 1:
                 return [error]
         middle = len(items) // 2
-        first = self._save_items(items[:middle], timeout_s)
-        return first + self._save_items(items[middle:], timeout_s)
+        first = self._save_items(items[:middle], left_s)
+        return first + self._save_items(items[middle:], left_s)
 
     def _frames(self, method: str, request: Any, timeout_s: float | None) -> Iterator[Any]:
         """A stream of replies; begun again while that may help, until the first has come."""
@@ -285,6 +287,19 @@ class Client:
                     raise self._transport.told(error, stall_s, request) from None
                 time.sleep(pause_s)
 
+    def _countdown(self, timeout_s: float | None) -> Callable[[], float]:
+        """What is left of a deadline that several calls share."""
+        whole_s = _calls.seconds(timeout_s, self._timeout_s)
+        deadline_s = time.monotonic() + whole_s
+
+        def left_s() -> float:
+            left = deadline_s - time.monotonic()
+            if left <= 0 < whole_s:
+                raise self._transport.told(DeadlineExceeded("time is up"), whole_s)
+            return max(left, 0.0)
+
+        return left_s
+
     def _run(self, call: _calls.Call[_T], timeout_s: float | None) -> _T:
         reply = self._transport.call(
             call.method, call.request, _calls.seconds(timeout_s, self._timeout_s)
@@ -300,10 +315,11 @@ class Client:
     ) -> dict[str, list[Position]]:
         """Reads a listing to its end; begins anew where the server forgot it in between."""
         token, found, tries = "", _empty(hotkeys), 1
+        left_s = self._countdown(timeout_s)
         while True:
             try:
                 call = _calls.list_page(hotkeys, open_only, opened_after, token)
-                page = self._run(call, timeout_s)
+                page = self._run(call, left_s())
             except PageExpired:
                 if tries == LISTING_TRIES:
                     raise

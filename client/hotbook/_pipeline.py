@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from hotbook import _calls
 from hotbook._transport import Transport, backoff
-from hotbook_shared.errors import HotbookError, Unavailable
+from hotbook_shared.errors import HotbookError, QueueFull, Unavailable
 from hotbook_shared.model import Position, Saved
 from hotbook_shared.pb import hotbook_pb2 as pb
 
@@ -31,7 +31,7 @@ def save_stream(
             for outcome in replies:
                 pauses, failing_since_s = backoff(), None
                 yield _calls.save_outcome(outcome, pipeline.answered())
-        except Unavailable as error:
+        except (Unavailable, QueueFull) as error:
             failing_since_s = failing_since_s or time.monotonic()
             pause_s = next(pauses)
             late = time.monotonic() + pause_s - failing_since_s > timeout_s

@@ -89,12 +89,12 @@ class Transport:
 
         It may stand still for `stall_s` while a reply is due. The caller's own pauses don't count.
         """
+        watch = _Watch(stall_s, is_due)
         try:
-            call = self._rpc(method)(request)
-            with _Watch(call, stall_s, is_due) as watch:
+            with watch.over(self._rpc(method)(request)):
                 yield from watch.replies()
         except (grpc.RpcError, ValueError) as failure:
-            if isinstance(failure, grpc.RpcError) and watch.has_fired:
+            if watch.has_fired:
                 late = DeadlineExceeded("it stood still")
                 raise self.told(late, stall_s, request) from None
             raise self._error_of(failure) from None
@@ -149,9 +149,9 @@ class _Closed(Unavailable):
 class _Watch:
     """Ends a streaming call that stands still while a reply is due."""
 
-    def __init__(self, call: Any, stall_s: float, is_due: Callable[[], bool]) -> None:
+    def __init__(self, stall_s: float, is_due: Callable[[], bool]) -> None:
         self.has_fired = False
-        self._call = call
+        self._call: Any = None
         self._stall_s = stall_s
         self._is_due = is_due
         self._waiting_since_s: float | None = None
@@ -180,9 +180,12 @@ class _Watch:
                 self._call.cancel()
                 return
 
-    def __enter__(self) -> _Watch:
-        self._thread.start()
+    def over(self, call: Any) -> _Watch:
+        self._call = call
         return self
+
+    def __enter__(self) -> None:
+        self._thread.start()
 
     def __exit__(self, *_: object) -> None:
         self._over.set()

@@ -12,9 +12,12 @@ Needs the `server` extra: pip install 'hotbook[server]'.
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 
 @contextlib.contextmanager
@@ -27,9 +30,17 @@ def server(**settings: object) -> Iterator[str]:
         "log_level": "warning",
         **settings,
     }
+    if "data_dir" in chosen:
+        chosen["data_dir"] = Path(str(chosen["data_dir"])).absolute()
+    env = {k: v for k, v in os.environ.items() if not k.upper().startswith("HOTBOOK_")}
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in chosen.items()]
     command = [sys.executable, "-m", "hotbook_server", *flags]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+    with (
+        tempfile.TemporaryDirectory(prefix="hotbook-") as folder,  # no hotbook.toml, no old data
+        subprocess.Popen(  # noqa: S603
+            command, cwd=folder, env=env, stdout=subprocess.PIPE, text=True
+        ) as process,
+    ):
         assert process.stdout is not None
         try:
             first = process.stdout.readline()

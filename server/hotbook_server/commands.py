@@ -29,7 +29,9 @@ class Save(Command, frozen=True):
 
 
 class SaveMany(Command, frozen=True):
-    saves: tuple[Save, ...]
+    """Many saves in one commit. One whose shape was wrong is refused already, in its place."""
+
+    saves: tuple[Save | RefusedOutcome, ...]
     all_or_nothing: bool = False
 
 

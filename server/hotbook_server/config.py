@@ -136,15 +136,22 @@ class Settings(BaseSettings):
         """Every setting as text, made once for each instance and safe to hand out: read only."""
         return MappingProxyType({name: str(value) for name, value in self.model_dump().items()})
 
-    def model_copy(self, **how: Any) -> Self:
+    def __copy__(self) -> Self:
         """A copy, with a mapping of its own."""
-        copy = super().model_copy(**how)
+        copy = super().__copy__()
         copy.__dict__.pop("as_mapping", None)
         return copy
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        return self.__copy__()  # every value is immutable
 
     @property
     def on_disk(self) -> bool:
         return self.durability is not Durability.MEMORY
+
+
+INJECTED = ("HOTBOOK_PORT", "HOTBOOK_SERVICE_")
+"""What Kubernetes sets in every pod beside a service that is called hotbook."""
 
 
 def load_settings(config_file: Path | None = None, **flags: Any) -> Settings:
@@ -155,6 +162,7 @@ def load_settings(config_file: Path | None = None, **flags: Any) -> Settings:
         name for name in os.environ
         if name.upper().startswith("HOTBOOK_")
         and name[8:].lower() not in Settings.model_fields
+        and not name.upper().startswith(INJECTED)
         and name not in OTHER_VARIABLES
     ]  # fmt: skip
     if unknown:

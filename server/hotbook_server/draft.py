@@ -74,6 +74,9 @@ class Draft:
         for number, save in enumerate(command.saves):
             if number % YIELD_EVERY == YIELD_EVERY - 1:
                 await asyncio.sleep(0)  # readers go on; only the writer touches the book ahead
+            if isinstance(save, RefusedOutcome):
+                outcomes.append(save)
+                continue
             try:
                 outcome = self._decide_one(save)
                 assert isinstance(outcome, SaveDone)

@@ -13,6 +13,7 @@ the same id and gets the answer that was kept with it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -42,7 +43,13 @@ from hotbook_server.logs import log
 from hotbook_server.requests import RequestKey, Requests
 from hotbook_server.telemetry import Telemetry
 from hotbook_shared.book import Book
-from hotbook_shared.errors import DeadlineExceeded, DiskFull, JournalFailed, Unavailable
+from hotbook_shared.errors import (
+    DeadlineExceeded,
+    DiskFull,
+    JournalFailed,
+    RequestReused,
+    Unavailable,
+)
 from hotbook_shared.model import Durability
 
 _T = TypeVar("_T")
@@ -88,14 +95,14 @@ class Engine:
         # On this thread, for nobody is served yet: in a thread of its own, whose memory comes from
         # another arena, loading takes twice as long.
         loaded = self.journal.load(progress)
-        self._take_over(loaded)
+        self._take_over(loaded, Book(loaded.records, loaded.revision))
         self._requests.remember(loaded.requests)
         self._writer = asyncio.create_task(self._write(), name="hotbook-writer")
         if self._settings.durability is Durability.RELAXED:
             self._flusher = asyncio.create_task(self._flush(), name="hotbook-flusher")
 
-    def _take_over(self, loaded: Loaded) -> None:
-        self.book = Book(loaded.records, loaded.revision)
+    def _take_over(self, loaded: Loaded, book: Book) -> None:
+        self.book = book
         self._ahead = self.book.copy()
         self.quarantined = loaded.quarantined
         for what in loaded.damaged:
@@ -119,10 +126,12 @@ class Engine:
             await self._writer
         if self._flusher is not None:
             self._flusher.cancel()
-        if not self.failure.done():
-            await self._on_journal(self.journal.flush)
-        await self._on_journal(self.journal.close)
-        self._journal_thread.shutdown()
+        try:
+            if not self.failure.done():
+                await self._on_journal(self.journal.flush)
+        finally:
+            await self._on_journal(self.journal.close)
+            self._journal_thread.shutdown()
 
     # ---------------------------------------------------------------- accepting
 
@@ -156,7 +165,9 @@ class Engine:
     async def _repeat(self, kept: KeptRequest) -> AnyOutcome:
         data = await self._on_journal(self.journal.outcome, kept.sequence)
         if data is None:  # forgotten in this very moment
-            raise Unavailable("this request was forgotten meanwhile: ask the book what stands")
+            raise RequestReused(
+                "this request was forgotten in this very moment: ask the book what stands"
+            )
         return decode_outcome(data)
 
     def _check_working(self) -> None:
@@ -173,17 +184,19 @@ class Engine:
         async def turn() -> None:
             try:
                 result = await act()
+            except JournalBroken as error:
+                self._give_up([], error)
+            except DiskIsFull as error:
+                done.set_exception(DiskFull(f"{error}: make room and try again"))
             except Exception as error:  # the caller's, whatever it is
-                if not done.done():
-                    done.set_exception(error)
+                done.set_exception(error)
             else:
-                if not done.done():
-                    done.set_result(result)
+                done.set_result(result)
 
         self._turns.append(turn)
         self._wake.set()
         ends: set[asyncio.Future[Any]] = {done, self.failure}
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)  # cancels neither
         if not done.done():
             raise JournalFailed("the journal has failed: this server stops")
         return done.result()
@@ -319,7 +332,9 @@ class Engine:
         async def act() -> bool:
             before = self.book
             wrong = await asyncio.to_thread(_has_problems, before)
-            self._take_over(await self._on_journal(self.journal.load, None))
+            loaded = await self._on_journal(self.journal.load, None)
+            book = await asyncio.to_thread(Book, loaded.records, loaded.revision)
+            self._take_over(loaded, book)
             same = (before.digest, before.revision) == (self.book.digest, self.book.revision)
             return wrong or not same
 
@@ -334,16 +349,15 @@ class Engine:
             return self.book.copy(), agree, snapshot
 
         def look() -> tuple[list[str], int]:
-            checked = snapshot.check(book.positions.by_uuid, book.revision)
-            return [*book.positions.problems(), *checked.problems], checked.changes
+            with contextlib.closing(snapshot):  # here, for a caller may leave meanwhile
+                checked = snapshot.check(book.positions.by_uuid, book.revision)
+            in_memory = [f"index: {problem}" for problem in book.positions.problems()]
+            return in_memory + [f"store: {p}" for p in checked.problems], checked.changes
 
         book, agree, snapshot = await self.in_turn(act)
-        try:
-            problems, changes = await asyncio.to_thread(look)
-        finally:
-            await asyncio.to_thread(snapshot.close)
+        problems, changes = await asyncio.to_thread(look)
         if not agree:
-            problems.append("the book ahead differs from the book between two batches")
+            problems.append("index: the book ahead differs from the book between two batches")
         return book, problems, changes
 
     # ---------------------------------------------------------------- threads and steps

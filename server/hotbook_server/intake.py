@@ -80,7 +80,7 @@ class Intake:
                 f"{len(self._waiting)} writes are waiting: try again in a moment",
                 queue_depth_max=self._depth_max,
             )
-        if self._bytes + ticket.size > self._bytes_max:
+        if self._waiting and self._bytes + ticket.size > self._bytes_max:
             raise QueueFull(
                 f"{self._bytes} bytes of writes are waiting: try again in a moment",
                 queue_max_bytes=self._bytes_max,

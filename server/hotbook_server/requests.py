@@ -6,6 +6,7 @@ The ids are kept in memory, in the order of their answers; the outcomes stay in 
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Iterable
 
 import msgspec
@@ -14,6 +15,7 @@ from hotbook_server.config import Settings
 from hotbook_server.journal.base import KeptRequest
 from hotbook_shared.errors import RequestReused
 
+FORGET_MOST = 10_000  # with one commit, so that none takes long
 _HOUR_MS = 3_600_000
 
 
@@ -47,6 +49,8 @@ class Requests:
         self._most = settings.requests_kept_max
         self._kept_ms = int(settings.requests_kept_hours * _HOUR_MS)
         self._kept: dict[str, KeptRequest] = {}
+        # NB: the front of a dict is slow to find once much was deleted from it.
+        self._oldest_first: deque[KeptRequest] = deque()
         self._sequence = 0
 
     def __len__(self) -> int:
@@ -67,18 +71,19 @@ class Requests:
     def remember(self, requests: Iterable[KeptRequest]) -> None:
         for kept in requests:
             self._kept[kept.request_id] = kept
+            self._oldest_first.append(kept)
             self._sequence = max(self._sequence, kept.sequence)
 
     def due(self, now_ms: int) -> int:
-        """The sequence up to which requests are too many or too old; 0 where none is."""
+        """The sequence up to which requests are too many or too old, some at a time; or 0."""
         surplus, horizon_ms, last = len(self._kept) - self._most, now_ms - self._kept_ms, 0
-        for number, kept in enumerate(self._kept.values()):
-            if number >= surplus and kept.at_ms >= horizon_ms:
+        for number, kept in enumerate(self._oldest_first):
+            if number >= FORGET_MOST or (number >= surplus and kept.at_ms >= horizon_ms):
                 break
             last = kept.sequence
         return last
 
     def forget(self, until: int) -> None:
         """Forgets the requests up to a sequence: the journal has forgotten them, too."""
-        while self._kept and (oldest := next(iter(self._kept.values()))).sequence <= until:
-            del self._kept[oldest.request_id]
+        while self._oldest_first and self._oldest_first[0].sequence <= until:
+            del self._kept[self._oldest_first.popleft().request_id]

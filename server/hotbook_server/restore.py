@@ -153,13 +153,19 @@ def _fold(store: Path) -> None:
 @click.command(name="restore")
 @click.argument("backup", type=click.Path(path_type=Path))
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where to restore.")
+@click.option(
+    "--config", type=click.Path(path_type=Path), envvar="HOTBOOK_CONFIG",
+    help="The settings file, if it is not ./hotbook.toml.",
+)  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace the store that stands there; it is kept.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def main(backup: Path, data_dir: Path | None, overwrite: bool, yes: bool) -> None:
+def main(
+    backup: Path, data_dir: Path | None, config: Path | None, overwrite: bool, yes: bool
+) -> None:
     """Puts a BACKUP in place of a data folder's store, while no server runs on the folder."""
     try:
         flags = {} if data_dir is None else {"data_dir": data_dir}
-        folder = load_settings(**flags).data_dir
+        folder = load_settings(config, **flags).data_dir
         with LateBar("reading the backup") as bar:
             contents = inspect_backup(backup, bar)
         click.echo(
@@ -174,7 +180,7 @@ def main(backup: Path, data_dir: Path | None, overwrite: bool, yes: bool) -> Non
     except (CannotRestore, FolderInUse, StoreTooNew, JournalBroken) as error:
         _stop(str(error), EXIT_REFUSED)
     except OSError as error:
-        _stop(f"cannot restore into {folder}: {error}", EXIT_REFUSED)
+        _stop(f"cannot restore: {error}", EXIT_REFUSED)
     else:
         click.echo(f"restored {contents.positions:,} positions into {folder}")
         if kept is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import gc
 import signal
@@ -15,9 +14,9 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from hotbook_server.clock import Clock, SystemClock
-from hotbook_server.config import BadSettings, Settings
+from hotbook_server.config import Settings
 from hotbook_server.engine import Engine
-from hotbook_server.journal.base import Journal, JournalBroken, Progress
+from hotbook_server.journal.base import DiskIsFull, Journal, JournalBroken, Progress
 from hotbook_server.journal.memory import MemoryJournal
 from hotbook_server.journal.sqlite import SqliteJournal
 from hotbook_server.journal.store import FolderInUse, StoreTooNew
@@ -67,13 +66,13 @@ class Server:
             await self._grpc.stop(None)
             reason = f"cannot use the data folder {self.settings.data_dir}: {error.strerror}"
             raise CannotStart(reason) from error
-        except (FolderInUse, StoreTooNew, JournalBroken) as error:
+        except (FolderInUse, StoreTooNew, JournalBroken, DiskIsFull) as error:
             await self._grpc.stop(None)
             raise CannotStart(str(error)) from error
         self.engine = Engine(self.settings, journal, self.clock, self.telemetry, self._on_step)
         try:
             await self.engine.start(progress)
-        except JournalBroken as error:
+        except (JournalBroken, DiskIsFull) as error:
             await self._grpc.stop(None)
             journal.close()
             raise CannotStart(str(error)) from error
@@ -105,10 +104,10 @@ class Server:
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         await self._guard.drain(self.settings.drain_s)
         await self._grpc.stop(LAST_REPLIES_S)
-        await self.engine.stop()
         self._failure_watch.cancel()
         if self._metrics is not None:
             await asyncio.to_thread(self._metrics.close)
+        await self.engine.stop()
 
     def gauges(self) -> dict[str, float]:
         positions = self.engine.book.positions
@@ -182,8 +181,13 @@ async def serve(
     announce(server)
     code = await server.wait()
     log.info("stopping", exit_code=code)
-    with contextlib.suppress(JournalBroken):
+    try:
         await server.stop()
+    except JournalBroken as error:
+        log.critical("the journal has failed", reason=str(error))
+        code = EXIT_JOURNAL_FAILED
+    if server.engine.failure.done():  # perhaps while it drained
+        code = EXIT_JOURNAL_FAILED
     log.info("stopped", exit_code=code)
     return code
 
@@ -222,6 +226,3 @@ def _grpc_options(settings: Settings) -> list[tuple[str, int]]:
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ]
-
-
-__all__ = ["EXIT_JOURNAL_FAILED", "BadSettings", "CannotStart", "Server", "serve"]

@@ -8,6 +8,7 @@ Safe to use from any thread.
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 
@@ -26,15 +27,17 @@ Gauges = Callable[[], dict[str, float]]
 class Series:
     """What was recorded under one name."""
 
-    __slots__ = ("count", "last", "most", "sum")
+    __slots__ = ("at_ms", "count", "last", "most", "sum")
 
     def __init__(self) -> None:
+        self.at_ms = 0  # when the newest value was recorded
         self.count = 0
         self.sum = 0.0
         self.last = 0.0
         self.most = float("-inf")
 
     def add(self, value: float) -> None:
+        self.at_ms = time.time_ns() // 1_000_000
         self.count += 1
         self.sum += value
         self.last = value
@@ -73,17 +76,18 @@ class Telemetry:
             for name, series in self._series.items():
                 copy = copies[name] = Series()
                 copy.count, copy.sum = series.count, series.sum
-                copy.last, copy.most = series.last, series.most
+                copy.last, copy.most, copy.at_ms = series.last, series.most, series.at_ms
             return copies
 
     def as_figures(self) -> dict[str, float]:
-        """A flat mapping: `name.count`, `name.sum`, `name.last` and `name.max`."""
+        """A flat mapping: `name.count`, `.sum`, `.last`, `.max`, and `.at_ms` of the newest."""
         figures = {}
         for name, series in self.snapshot().items():
             figures[name + ".count"] = float(series.count)
             figures[name + ".sum"] = series.sum
             figures[name + ".last"] = series.last
             figures[name + ".max"] = series.most
+            figures[name + ".at_ms"] = float(series.at_ms)
         return figures
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -230,3 +231,18 @@ def test_loading_touches_nothing(load: Set, folder: Path) -> None:
     load(data_dir=folder / "data")
 
     assert not list(folder.iterdir())
+
+
+def test_copies_of_settings_are_whole_and_have_mappings_of_their_own(tmp_path: Path) -> None:
+    """However settings are copied, the copy works, and its mapping tells its own values."""
+    first = load_settings(data_dir=tmp_path)
+    assert first.as_mapping["batch_max"] == "1000"
+
+    for made in (
+        copy.copy(first),
+        copy.deepcopy(first),
+        first.model_copy(update={"batch_max": 7}),
+        first.model_copy(update={"batch_max": 7}, deep=True),
+    ):
+        assert made.as_mapping["batch_max"] == str(made.batch_max)
+        assert made.as_mapping is made.as_mapping is not first.as_mapping

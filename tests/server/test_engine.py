@@ -182,10 +182,17 @@ async def test_the_queue_is_bounded_in_number_and_bytes(start_engine: StartEngin
     journal.gate.set()
     await flying
     await asyncio.gather(*accepted)
+    journal.gate.clear()
+    journal.arrived.clear()
+    alone = engine.enqueue(save(closed("large, alone")), timeout_s=60, size=2_001)
+    await journal.arrived.wait()
+    beside = engine.enqueue(save(closed("beside")), timeout_s=60, size=1_999)
     with pytest.raises(QueueFull):
-        engine.enqueue(save(closed("too large")), timeout_s=60, size=2_001)
+        engine.enqueue(save(closed("too large")), timeout_s=60, size=2)
+    journal.gate.set()
+    await asyncio.gather(alone, beside)
 
-    assert len(engine.book.positions.by_uuid) == 3
+    assert len(engine.book.positions.by_uuid) == 5
 
 
 async def test_a_command_that_is_late_or_abandoned_changes_nothing(
@@ -318,3 +325,32 @@ async def test_rebuild_and_reload_mend_what_verify_finds(
 
     assert (await engine.verify())[1] == []
     assert await getattr(engine, mend)() is False
+
+
+async def test_a_disk_that_fails_under_a_reload_ends_acknowledgement(
+    start_engine: StartEngine,
+) -> None:
+    """The first failure counts wherever it comes up, not under a write alone."""
+    journal = GatedJournal()
+    engine = await start_engine(journal)
+
+    def fail(progress: object = None) -> Any:
+        raise JournalBroken("input/output error")
+
+    journal.load = fail  # type: ignore[method-assign]
+    with pytest.raises(JournalFailed):
+        await engine.reload()
+
+    assert engine.failure.done()
+    with pytest.raises(JournalFailed):
+        await engine.submit(save(closed("A")), timeout_s=60)
+
+
+async def test_a_verify_whose_caller_leaves_does_no_harm(engine: Engine) -> None:
+    """What a verify holds is let go where it is used, whoever waits for it."""
+    await engine.submit(save(position("A")), timeout_s=60)
+    leaving = asyncio.ensure_future(engine.verify())
+    await asyncio.sleep(0)
+    leaving.cancel()
+
+    assert (await engine.verify())[1] == []

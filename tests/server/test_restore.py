@@ -338,3 +338,39 @@ def test_a_crash_leaves_the_old_store_or_the_new(backup: Path, tmp_path: Path) -
     assert outcomes[0] == OLD
     assert outcomes[max(outcomes)] == NEW
     assert not {step: found for step, found in outcomes.items() if found not in (OLD, NEW)}
+
+
+def test_a_backup_taken_after_damage_was_set_aside_is_good(backup: Path, tmp_path: Path) -> None:
+    """A row in quarantine does not spoil the backups that come after it."""
+    spoil(backup, "UPDATE positions SET crc = crc + 1 WHERE position_uuid = 'new-2'")
+    served = tmp_path / "served"
+    served.mkdir()
+    shutil.copyfile(backup, served / STORE_NAME)
+    later = tmp_path / "later.db"
+    with server(durability="fsync", data_dir=served) as target, hotbook.connect(target) as book:
+        assert book.status().quarantined == 1
+        assert book.verify().ok
+        book.backup(later)
+
+    done = run(later, "--data-dir", tmp_path / "elsewhere")
+
+    assert done.exit_code == 0, done.output
+    assert "new-2" not in held(tmp_path / "elsewhere")
+
+
+def test_the_settings_file_names_the_folder(backup: Path, tmp_path: Path) -> None:
+    """A restore goes where the server of the same settings file would look."""
+    file = tmp_path / "mine.toml"
+    file.write_text(f'data_dir = "{tmp_path / "mine"}"')
+
+    done = run(backup, "--config", file)
+
+    assert done.exit_code == 0, done.output
+    assert held(tmp_path / "mine") == held_in(backup)
+
+
+def held_in(backup: Path) -> set[str]:
+    store = apsw.Connection(str(backup), flags=apsw.SQLITE_OPEN_READONLY)
+    uuids = {uuid for (uuid,) in store.execute("SELECT position_uuid FROM positions")}
+    store.close()
+    return uuids

@@ -29,6 +29,7 @@ class MemoryJournal:
         self._book = Book()
         self._chain = CHAIN_START
         self._requests: dict[int, tuple[KeptRequest, bytes]] = {}
+        self._forgotten = 0  # the sequence up to which they are forgotten
 
     def load(self, progress: Progress | None = None) -> Loaded:
         records = sorted(self._book.positions.by_uuid.values(), key=lambda record: record.revision)
@@ -43,8 +44,9 @@ class MemoryJournal:
             self._chain = link
         for kept, outcome in batch.requests:
             self._requests[kept.sequence] = kept, outcome
-        while self._requests and next(iter(self._requests)) <= batch.forget_requests_until:
-            del self._requests[next(iter(self._requests))]
+        for sequence in range(self._forgotten + 1, batch.forget_requests_until + 1):
+            self._requests.pop(sequence, None)
+        self._forgotten = max(self._forgotten, batch.forget_requests_until)
 
     def outcome(self, sequence: int) -> bytes | None:
         kept = self._requests.get(sequence)

@@ -30,8 +30,14 @@ UPSERT = (
 )
 
 # Damage can change a value's type, too. What is no text is not even read as one.
+_KEY = (
+    "position_uuid || ' ' || hotkey || ' ' || trade_pair || ' ' || ifnull(campaign_id, '') "
+    "|| ' ' || ifnull(close_ms, '')"
+)
+"""What the store itself goes by, in indexes and when it clears; key_of says the same."""
+
 READ_POSITIONS = (
-    "SELECT rowid, CAST(position_uuid AS BLOB), "
+    f"SELECT rowid, ifnull(CAST({_KEY} AS BLOB), x''), "
     "CASE typeof(record) WHEN 'blob' THEN record ELSE x'' END, crc FROM positions"
 )
 TYPES = ("text",) * 4 + ("integer",) * 4 + ("blob", "integer")
@@ -53,6 +59,9 @@ READ_REQUESTS = (
 )
 
 UUID_AS_FOUND = "SELECT CAST(position_uuid AS BLOB) FROM positions WHERE rowid = ?"
+QUARANTINED_UUIDS = (
+    "SELECT CAST(position_uuid AS BLOB) FROM quarantine WHERE position_uuid IS NOT NULL"
+)
 QUARANTINE_POSITION = (
     "INSERT INTO quarantine SELECT ?, position_uuid, hotkey, ?, record "
     "FROM positions WHERE rowid = ?"
@@ -100,8 +109,15 @@ def row_of(record: Record) -> tuple[Any, ...]:
         record.version,
         record.revision,
         data,
-        crc32(data, crc32(record.position_uuid.encode())),
+        crc32(data, crc32(key_of(record))),
     )
+
+
+def key_of(record: Record) -> bytes:
+    closed = "" if record.close_ms is None else record.close_ms
+    return (
+        f"{record.position_uuid} {record.hotkey} {record.trade_pair} {record.campaign_id} {closed}"
+    ).encode()
 
 
 def wire_of(change: Change) -> bytes | None:

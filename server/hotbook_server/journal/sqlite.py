@@ -17,6 +17,7 @@ from typing import Any
 
 import apsw
 
+from hotbook_server.journal import store
 from hotbook_server.journal.base import (
     CHAIN_START,
     Batch,
@@ -75,6 +76,7 @@ class SqliteJournal:
         self._disk_free_min_bytes = disk_free_min_bytes
         self._on_step = on_step
         self._path = folder / STORE_NAME
+        self._log_pages = 0
         make_folder(folder)
         self._lock = lock_folder(folder)
         for leftover in folder.glob(f"{BACKUP_PREFIX}*"):  # of a process that died meanwhile
@@ -84,6 +86,7 @@ class SqliteJournal:
                 self._connection = open_store(self._path, durability, vfs)
                 self.book_id = book_id_of(self._connection)
                 self._chain = self._chain_end()
+                self._connection.set_wal_hook(self._note_pages)
         except BaseException:
             self._lock.close()
             raise
@@ -131,6 +134,21 @@ class SqliteJournal:
         execute("COMMIT")
         if rows:
             self._chain = rows[-1][-1]
+        self._fold()
+
+    def _note_pages(self, _: apsw.Connection, __: str, pages: int) -> int:
+        """Called by SQLite at each commit with the length of its log."""
+        self._log_pages = pages
+        return apsw.SQLITE_OK
+
+    def _fold(self) -> None:
+        """Folds a long log into the store. The batch is safe already, whatever comes of it.
+
+        A failed sync is told as such, and ends all acknowledgement; no room is no harm yet.
+        """
+        if self._log_pages >= store.WAL_PAGES_MAX:
+            with contextlib.suppress(apsw.FullError, apsw.BusyError):
+                self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
     def _write_positions(self, changes: Sequence[Change]) -> None:
         """Brings the positions table to what the changes amount to."""
@@ -177,7 +195,7 @@ class SqliteJournal:
                 "DELETE FROM requests WHERE sequence <= ?", (batch.forget_requests_until,)
             )
 
-    def _broken(self, error: apsw.Error) -> JournalBroken:
+    def _broken(self, error: Exception) -> JournalBroken:
         """Nothing is written or synced from here on, not even by closing."""
         self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         return JournalBroken(f"{self._path}: {error}")
@@ -201,7 +219,7 @@ class SqliteJournal:
             try:
                 os.fdatasync(self._wal)
             except OSError as error:
-                raise JournalBroken(f"{self._path}-wal: {error}") from error
+                raise self._broken(error) from error
 
     def close(self) -> None:
         if self._wal is not None:
@@ -296,10 +314,10 @@ def _as_broken(path: Path) -> Iterator[None]:
     try:
         yield
     except apsw.FullError as error:
-        raise JournalBroken(f"{path} cannot be opened: the disk is full") from error
+        raise DiskIsFull(f"{path} cannot be opened: the disk is full") from error
     except (apsw.Error, UnicodeDecodeError, TypeError) as error:
         if isinstance(error, apsw.IOError) and shutil.disk_usage(path.parent).free < _SHM_BYTES:
-            raise JournalBroken(f"{path} cannot be opened: the disk is full") from error
+            raise DiskIsFull(f"{path} cannot be opened: the disk is full") from error
         raise JournalBroken(
             f"{path} cannot be read ({error}): restore a backup with `hotbook restore`"
         ) from error

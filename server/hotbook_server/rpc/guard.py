@@ -41,7 +41,7 @@ _NO_ANSWER = (
 class Call:
     """One call as a method sees it."""
 
-    __slots__ = ("body", "context", "has_deadline", "method", "timeout_s")
+    __slots__ = ("_correlation_id", "body", "context", "has_deadline", "method", "timeout_s")
 
     def __init__(self, method: str, body: bytes, context: Any, default_timeout_s: float) -> None:
         self.method = method
@@ -49,15 +49,17 @@ class Call:
         self.context = context
         remaining = context.time_remaining()
         self.has_deadline = remaining is not None
+        self._correlation_id = ""
         self.timeout_s: float = default_timeout_s if remaining is None else remaining
 
     @property
     def correlation_id(self) -> str:
         """The caller's own mark for this call, for logs and errors; made up where there is none."""
-        for key, value in self.context.invocation_metadata() or ():
-            if key == CORRELATION_KEY and _CORRELATION(value):
-                return str(value)
-        return uuid.uuid4().hex
+        if not self._correlation_id:
+            given = dict(self.context.invocation_metadata() or ()).get(CORRELATION_KEY)
+            valid = isinstance(given, str) and _CORRELATION(given)
+            self._correlation_id = str(given) if valid else uuid.uuid4().hex
+        return self._correlation_id
 
 
 Unary = Callable[[Any, Call], Awaitable[bytes]]
@@ -149,7 +151,8 @@ class Guard:
                 seconds = perf_counter() - started
                 record(series, seconds)
                 if seconds > slow_s:
-                    log.warning("slow call", rpc=name, seconds=round(seconds, 3))
+                    log.warning("slow call", rpc=name, seconds=round(seconds, 3),
+                                correlation_id=call.correlation_id)  # fmt: skip
 
         return unary
 
@@ -201,7 +204,8 @@ class Guard:
     async def _refuse(self, call: Call, error: HotbookError) -> NoReturn:
         self._telemetry.record(f"refused.{error.code}")
         status, message, details = wire.error_to_status(error)
-        log.debug("refused", rpc=call.method, code=error.code, reason=message)
+        log.debug("refused", rpc=call.method, code=error.code, reason=message,
+                  correlation_id=call.correlation_id)  # fmt: skip
         await call.context.abort(status, message, wire.error_metadata(details))
         raise AssertionError("abort raises")
 

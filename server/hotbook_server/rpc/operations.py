@@ -81,8 +81,9 @@ class OperationsService:
 
     async def verify(self, request: pb.VerifyRequest, call: Call) -> bytes:  # noqa: ARG002
         book, problems, changes = await self._engine.verify()
-        if problems:
-            log.error("verify found problems", count=len(problems), first=problems[0])
+        tell = log.error if problems else log.info
+        tell("verified", problems=len(problems), first=problems[:1],
+             correlation_id=call.correlation_id)  # fmt: skip
         return pb.VerifyReply(
             revision=book.revision,
             ok=not problems,

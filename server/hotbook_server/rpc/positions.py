@@ -25,7 +25,6 @@ from hotbook_server.rpc import shape
 from hotbook_server.rpc.guard import Call
 from hotbook_server.rpc.listings import Found, Listing, Listings
 from hotbook_shared.errors import (
-    HotbookError,
     InvalidArgument,
     QueueFull,
     RequestReused,
@@ -67,8 +66,7 @@ class PositionsService:
             raise InvalidArgument(
                 f"items has {len(request.items)} positions; at most {most} are taken", field="items"
             )
-        saves: list[Save] = []
-        refused: dict[int, HotbookError] = {}
+        saves: list[Save | RefusedOutcome] = []
         weight = 0
         for number, item in enumerate(request.items):
             weight += 1 + len(item.position.orders)
@@ -80,7 +78,7 @@ class PositionsService:
             except InvalidArgument as error:
                 if request.all_or_nothing:
                     raise
-                refused[number] = error
+                saves.append(RefusedOutcome.of(error, self._engine.book.revision))
         outcome = await self._engine.submit(
             SaveMany(tuple(saves), request.all_or_nothing),
             request_key(request.request_id, call.method, call.body),
@@ -88,15 +86,10 @@ class PositionsService:
             size=len(call.body),
         )
         assert isinstance(outcome, SaveManyDone)
-        decided = iter(outcome.outcomes)
-        outcomes = [
-            _refused(refused[number], outcome.revision)
-            if number in refused
-            else self._outcome(next(decided))
-            for number in range(len(request.items))
-        ]
         return pb.SaveManyReply(
-            revision=outcome.revision, outcomes=outcomes, durability=self._durability
+            revision=outcome.revision,
+            outcomes=[self._outcome(one) for one in outcome.outcomes],
+            durability=self._durability,
         ).SerializeToString()
 
     async def save_stream(
@@ -122,7 +115,7 @@ class PositionsService:
                 else:
                     raise Unavailable("the server is stopping: send again what was not answered")
                 await begun.put(None)
-            except HotbookError as error:
+            except Exception as error:  # whatever it is, the caller must not wait for ever
                 await begun.put(_failed(error))
             finally:
                 reading.cancel()
@@ -289,9 +282,10 @@ class PositionsService:
         """What was asked for, each hotkey once, in the order of asking."""
         if not request.hotkeys:
             raise InvalidArgument("hotkeys is empty: name at least one", field="hotkeys")
-        if len(request.hotkeys) > shape.HOTKEYS_MAX:
+        most = self._settings.hotkeys_max
+        if len(request.hotkeys) > most:
             raise InvalidArgument(
-                f"hotkeys has {len(request.hotkeys)} names; at most {shape.HOTKEYS_MAX} are taken",
+                f"hotkeys has {len(request.hotkeys)} names; at most {most} are taken",
                 field="hotkeys",
             )
         for number, hotkey in enumerate(request.hotkeys):
@@ -310,7 +304,8 @@ class PositionsService:
 
     def _outcome(self, outcome: SaveDone | RefusedOutcome) -> pb.SaveOutcome:
         if isinstance(outcome, RefusedOutcome):
-            return _refused(outcome.as_error(), outcome.revision)
+            refused = refusal_to_wire(outcome.as_error())
+            return pb.SaveOutcome(refused=refused, revision=outcome.revision)
         return pb.SaveOutcome(saved=self._saved(outcome), revision=outcome.revision)
 
     def _saved(self, done: SaveDone) -> pb.SaveReply:
@@ -358,14 +353,10 @@ def _decided(outcome: AnyOutcome) -> asyncio.Future[AnyOutcome]:
     return future
 
 
-def _failed(error: HotbookError) -> asyncio.Future[AnyOutcome]:
+def _failed(error: Exception) -> asyncio.Future[AnyOutcome]:
     future: asyncio.Future[AnyOutcome] = asyncio.get_running_loop().create_future()
     future.set_exception(error)
     return future
-
-
-def _refused(error: HotbookError, revision: int) -> pb.SaveOutcome:
-    return pb.SaveOutcome(refused=refusal_to_wire(error), revision=revision)
 
 
 def _position_reply(revision: int, record: Record | None) -> bytes:

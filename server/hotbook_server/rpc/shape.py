@@ -29,7 +29,6 @@ VERSION_MAX = 2**63 - 1
 EXTRA_MAX_BYTES = 256 * 1024
 EXTRA_DEPTH_MAX = 64
 PRICE_SOURCES_MAX = 1_000
-HOTKEYS_MAX = 10_000
 
 _POSITION_SIGNED = (
     "account_size", "quantity", "net_quantity", "net_leverage", "net_value",
@@ -74,7 +73,7 @@ def _is_certainly_right(position: pb.Position, orders_max: int) -> bool:
         _is_id(hotkey, HOTKEY_MAX)
         and _is_id(uuid, UUID_MAX)
         and _is_id(pair, PAIR_MAX)
-        and 0 <= side <= 3
+        and 0 <= side < len(SIDES)
         and 0 <= open_ms <= MS_MAX
         and (not position.HasField("close_ms") or open_ms <= position.close_ms <= MS_MAX)
         and not (campaign or pattern or signal or timeframe)
@@ -90,9 +89,9 @@ def _is_order_certainly_right(order: pb.Order) -> bool:
     uuid, kind, execution, source, processed_ms, price_sources, extra = _read_order(order)
     return (
         _is_id(uuid, UUID_MAX)
-        and 1 <= kind <= 3
-        and 0 <= execution <= 4
-        and 0 <= source <= 10
+        and 1 <= kind < len(SIDES)
+        and 0 <= execution < len(EXECUTION_TYPES)
+        and 0 <= source < len(ORDER_SOURCES)
         and 0 <= processed_ms <= MS_MAX
         and _is_extra(extra)
         and _order_numbers_are_plain(_read_order_numbers(order))

@@ -8,8 +8,8 @@ CREATE TABLE meta (
 ) WITHOUT ROWID;
 
 -- The positions as they stand. `record` is everything that the book holds of one; the other columns
--- repeat parts of it, for indexes and for people who read the store with SQL. `crc` covers record and
--- uuid, and is looked at whenever a row is read.
+-- repeat parts of it, for indexes and for people who read the store with SQL. `crc` covers the
+-- record and the columns that the store goes by, and is looked at whenever a row is read.
 CREATE TABLE positions (
     position_uuid TEXT NOT NULL,
     hotkey        TEXT NOT NULL,
