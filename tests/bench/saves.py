@@ -21,7 +21,7 @@ BATCH = 200
 
 
 class Scale(msgspec.Struct, frozen=True):
-    rounds: int = 5
+    rounds: int = 9
     seconds: float = 1.5
     singles: int = 300
     batches: int = 10
