@@ -107,7 +107,10 @@ def serving(journal: MemoryJournal, **settings: Any) -> Iterator[Served]:
         finally:
             if isinstance(journal, GatedJournal):
                 journal.open()
-            made.tell_to_stop()
+            with contextlib.suppress(
+                RuntimeError
+            ):  # its loop has ended already: it was told before
+                made.tell_to_stop()
             running.result(PATIENCE_S)
 
 

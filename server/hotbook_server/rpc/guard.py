@@ -7,9 +7,10 @@ the same for every method, and cheaper, for nothing is looked up call by call.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from time import perf_counter
 from typing import Any, NoReturn
 
@@ -63,8 +64,8 @@ class Call:
 
 
 Unary = Callable[[Any, Call], Awaitable[bytes]]
-ServerStream = Callable[[Any, Call], AsyncIterator[bytes]]
-BidiStream = Callable[[AsyncIterator[Any], Call], AsyncIterator[bytes]]
+ServerStream = Callable[[Any, Call], AsyncGenerator[bytes]]
+BidiStream = Callable[[AsyncIterator[Any], Call], AsyncGenerator[bytes]]
 
 
 class Guard:
@@ -178,15 +179,16 @@ class Guard:
 
         return bidi
 
-    async def _send(self, call: Call, replies: Callable[[], AsyncIterator[bytes]]) -> None:
+    async def _send(self, call: Call, replies: Callable[[], AsyncGenerator[bytes]]) -> None:
         """Writes a stream of replies. A reader that takes nothing for too long is cut off."""
         started = perf_counter()
         stalled = False
         try:
             self._enter()
-            async for reply in replies():
-                async with asyncio.timeout(self._timeout_s):
-                    await call.context.write(reply)
+            async with contextlib.aclosing(replies()) as stream:  # whatever ends it, end it now
+                async for reply in stream:
+                    async with asyncio.timeout(self._timeout_s):
+                        await call.context.write(reply)
         except TimeoutError:
             stalled = True
         except HotbookError as error:
