@@ -188,6 +188,8 @@ def test_only_errors_of_hotbook_are_raised_while_servers_come_and_go(
 ) -> None:
     """Whatever is asked while a server is killed and started: an answer or an error of hotbook."""
     finished = threading.Event()
+    answered = threading.Semaphore(0)
+    came_back: list[bool] = []
     seen: list[Exception | None] = []
 
     def ask(number: int) -> None:
@@ -198,6 +200,7 @@ def test_only_errors_of_hotbook_are_raised_while_servers_come_and_go(
                 try:
                     calls[number % len(calls)](made)
                     seen.append(None)
+                    answered.release()
                 except Exception as error:
                     seen.append(error)
 
@@ -205,13 +208,16 @@ def test_only_errors_of_hotbook_are_raised_while_servers_come_and_go(
         asking = [pool.submit(ask, number) for number in range(8)]
         for _ in range(3):
             process.kill()
+            while answered.acquire(blocking=False):
+                pass  # by the server that was killed
             process.start()
+            came_back.append(answered.acquire(timeout=PATIENCE_S))
         finished.set()
         for asked in asking:
             asked.result(PATIENCE_S)
 
     kinds = {type(error) for error in seen}
-    assert type(None) in kinds, "some were answered"
+    assert came_back == [True] * 3, "each server that came back has answered"
     assert kinds & {Unavailable, DeadlineExceeded}, "some were not"
     assert all(kind is type(None) or issubclass(kind, HotbookError) for kind in kinds), kinds
 
