@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import socket
 import subprocess
@@ -17,7 +18,7 @@ from hotbook.testing import server
 from hotbook_server.config import Settings
 from hotbook_shared.errors import ERRORS
 from hotbook_shared.pb import hotbook_pb2 as pb
-from hotbook_shared.wire import STATUS_OF
+from hotbook_shared.status import STATUS_OF
 
 ROOT = Path(__file__).parent.parent
 API = (ROOT / "docs/api.md").read_text()
@@ -27,7 +28,11 @@ README = (ROOT / "README.md").read_text()
 RPCS = [m.name for service in pb.DESCRIPTOR.services_by_name.values() for m in service.methods]
 COMMANDS = {**command_line.commands}
 assert {operations.__name__, positions.__name__} <= set(sys.modules), "they register the commands"
-METHODS = [name for name in vars(hotbook.Client) if not name.startswith("_")]
+METHODS = [
+    name
+    for name, _ in inspect.getmembers(hotbook.Client, inspect.isfunction)
+    if not name.startswith("_")
+]
 
 
 @pytest.mark.parametrize("rpc", RPCS)

@@ -24,11 +24,12 @@ MAY_IMPORT = {
 FLOORS = {
     "hotbook_shared": (
         ("__init__", "pb"),
-        ("errors", "bar", "address"),
+        ("errors", "bar", "address", "disk"),
         ("money",),
         ("model",),
-        ("wire", "record"),
-        ("book",),
+        ("pairs", "fills", "splitting"),
+        ("wire", "status", "record", "digest"),
+        ("answers", "book"),
     ),
     "hotbook_server": (
         ("__init__", "clock", "config", "commands", "logs", "telemetry"),
@@ -36,6 +37,7 @@ FLOORS = {
         ("requests", "restore"),
         ("intake", "draft"),
         ("engine",),
+        ("splitter",),
         ("rpc",),
         ("server",),
         ("serve",),
@@ -44,10 +46,12 @@ FLOORS = {
     "hotbook": (
         ("_transport",),
         ("_calls", "_backup"),
-        ("_pipeline",),
+        ("_order_calls", "_pipeline", "_face"),
+        ("_order_methods",),
         ("_client",),
         ("__init__",),
-        ("testing", "cli"),
+        ("testing", "compat", "frames", "transfer"),
+        ("cli",),
     ),
 }
 OURS = set(FOLDERS)

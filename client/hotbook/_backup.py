@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, Any
 
+from hotbook_shared.disk import sync
 from hotbook_shared.errors import InternalError, InvalidArgument
 
 Progress = Callable[[int, int], None]
@@ -25,7 +26,7 @@ def receive_backup(frames: Iterable[Any], to: Path, progress: Progress | None) -
             part = file.name
             revision = _receive(frames, file, progress)
         os.link(part, to)  # unlike a rename, this never takes the place of another file
-        _sync_folder(to.parent)
+        sync(to.parent)
     except FileExistsError:
         raise InvalidArgument(
             f"{to} is there already: a backup never overwrites", field="to"
@@ -51,11 +52,3 @@ def _receive(frames: Iterable[Any], file: IO[bytes], progress: Progress | None) 
     if frame is None or frame.sha256 != seen.hexdigest():
         raise InternalError("the backup did not arrive whole: take it again")
     return int(frame.revision)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

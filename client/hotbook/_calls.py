@@ -12,10 +12,11 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from hotbook_shared import wire
+from hotbook_shared import answers, wire
 from hotbook_shared.errors import HotbookError, InvalidArgument
 from hotbook_shared.model import (
     HotkeyCounts,
+    HotkeyDigest,
     Position,
     Rebuilt,
     Saved,
@@ -24,6 +25,7 @@ from hotbook_shared.model import (
     epoch_ms,
 )
 from hotbook_shared.pb import hotbook_pb2 as pb
+from hotbook_shared.status import refusal_from_wire
 
 Result = TypeVar("Result")
 
@@ -46,13 +48,13 @@ def request_id() -> str:
 
 def save(position: Position, expected_version: int | None, replace_open: bool) -> Call[Saved]:
     request = save_request(position, expected_version, replace_open)
-    return Call("Save", request, lambda m: wire.saved_from_wire(m, position.position_uuid))
+    return Call("Save", request, lambda m: answers.saved_from_wire(m, position.position_uuid))
 
 
 def save_request(
     position: Position, expected_version: int | None = None, replace_open: bool = False
 ) -> pb.SaveRequest:
-    return _built(
+    return built(
         lambda: pb.SaveRequest(
             position=wire.position_to_wire(position),
             request_id=request_id(),
@@ -86,7 +88,7 @@ class Chunk(msgspec.Struct):
 
 def chunks(positions: Iterable[Position], replace_open: bool) -> Iterator[Chunk]:
     """Requests that are small enough for most servers. What cannot be sent keeps its place."""
-    _built(lambda: pb.SaveItem(replace_open=replace_open))
+    built(lambda: pb.SaveItem(replace_open=replace_open))
     parts: list[pb.SaveItem | InvalidArgument] = []
     size = 0
     for number, position in enumerate(iterate(positions, "positions")):
@@ -115,7 +117,7 @@ def save_items(items: list[pb.SaveItem]) -> Call[list[Saved | HotbookError]]:
 
 
 def _save_item(position: Position, replace_open: bool) -> pb.SaveItem:
-    return _built(
+    return built(
         lambda: pb.SaveItem(position=wire.position_to_wire(position), replace_open=replace_open)
     )
 
@@ -138,22 +140,22 @@ def _save_many(
 
 def save_outcome(outcome: pb.SaveOutcome, position_uuid: str) -> Saved | HotbookError:
     if outcome.WhichOneof("outcome") == "refused":
-        return wire.refusal_from_wire(outcome.refused)
-    return wire.saved_from_wire(outcome.saved, position_uuid)
+        return refusal_from_wire(outcome.refused)
+    return answers.saved_from_wire(outcome.saved, position_uuid)
 
 
 def get(hotkey: str, position_uuid: str) -> Call[Position | None]:
-    request = _built(lambda: pb.GetRequest(hotkey=hotkey, position_uuid=position_uuid))
+    request = built(lambda: pb.GetRequest(hotkey=hotkey, position_uuid=position_uuid))
     return Call("Get", request, _position)
 
 
 def get_open(hotkey: str, trade_pair: str) -> Call[Position | None]:
-    request = _built(lambda: pb.GetOpenRequest(hotkey=hotkey, trade_pair=trade_pair))
+    request = built(lambda: pb.GetOpenRequest(hotkey=hotkey, trade_pair=trade_pair))
     return Call("GetOpen", request, _position)
 
 
 def list_open(hotkey: str) -> Call[list[Position]]:
-    request = _built(lambda: pb.ListOpenRequest(hotkey=hotkey))
+    request = built(lambda: pb.ListOpenRequest(hotkey=hotkey))
     return Call("ListOpen", request, lambda m: [wire.position_from_wire(p) for p in m.positions])
 
 
@@ -168,7 +170,7 @@ def list_page(
     hotkeys: Iterable[str], open_only: bool, opened_after: datetime | int | None, token: str
 ) -> Call[Page]:
     after_ms = None if opened_after is None else epoch_ms(opened_after, "opened_after")
-    request = _built(
+    request = built(
         lambda: pb.ListRequest(
             hotkeys=hotkeys, open_only=open_only, opened_after_ms=after_ms, page_token=token
         )
@@ -185,7 +187,7 @@ def list_page(
 
 
 def stream_book(open_only: bool) -> pb.StreamBookRequest:
-    return _built(lambda: pb.StreamBookRequest(open_only=open_only))
+    return built(lambda: pb.StreamBookRequest(open_only=open_only))
 
 
 def list_hotkeys() -> Call[list[HotkeyCounts]]:
@@ -199,7 +201,7 @@ def list_hotkeys() -> Call[list[HotkeyCounts]]:
 
 
 def delete(hotkey: str, position_uuid: str, expected_version: int | None) -> Call[bool]:
-    request = _built(
+    request = built(
         lambda: pb.DeleteRequest(
             hotkey=hotkey,
             position_uuid=position_uuid,
@@ -210,8 +212,19 @@ def delete(hotkey: str, position_uuid: str, expected_version: int | None) -> Cal
     return Call("Delete", request, lambda m: bool(m.existed))
 
 
+def digests(open_only: bool) -> Call[list[HotkeyDigest]]:
+    request = built(lambda: pb.DigestsRequest(open_only=open_only))
+
+    def read(m: pb.DigestsReply) -> list[HotkeyDigest]:
+        return [
+            HotkeyDigest(hotkey=h.hotkey, digest=h.digest, positions=h.positions) for h in m.hotkeys
+        ]
+
+    return Call("Digests", request, read)
+
+
 def clear(hotkey: str | None, expected_count: int) -> Call[int]:
-    request = _built(
+    request = built(
         lambda: pb.ClearRequest(
             hotkey=hotkey or "",
             every_hotkey=hotkey is None,
@@ -320,7 +333,7 @@ def seconds(timeout_s: float | None, default_s: float) -> float:
     return timeout_s
 
 
-def _built(build: Callable[[], Result]) -> Result:
+def built(build: Callable[[], Result]) -> Result:
     """A request, or InvalidArgument where a value has no place in it: a wrong type, a bad text."""
     try:
         return build()

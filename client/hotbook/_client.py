@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, TypeVar, overload
+from typing import TypeVar, overload
 
 from hotbook import _calls
 from hotbook._backup import receive_backup
+from hotbook._face import DEFAULT_TIMEOUT_S
+from hotbook._order_methods import OrderMethods
 from hotbook._pipeline import save_stream
-from hotbook._transport import Transport, backoff
 from hotbook_shared import wire
 from hotbook_shared.errors import (
-    DeadlineExceeded,
     HotbookError,
     InvalidArgument,
     MessageTooLarge,
@@ -24,6 +22,7 @@ from hotbook_shared.errors import (
 )
 from hotbook_shared.model import (
     HotkeyCounts,
+    HotkeyDigest,
     Position,
     Rebuilt,
     Saved,
@@ -35,7 +34,6 @@ from hotbook_shared.pb import hotbook_pb2 as pb
 _T = TypeVar("_T")
 
 DEFAULT_TARGET = "127.0.0.1:50700"
-DEFAULT_TIMEOUT_S = 10.0
 LISTING_TRIES = 3
 
 
@@ -47,33 +45,12 @@ def connect(target: str = DEFAULT_TARGET, *, timeout_s: float = DEFAULT_TIMEOUT_
     return Client(target, timeout_s=timeout_s)
 
 
-class Client:
+class Client(OrderMethods):
     """One server's book, from any number of threads. Survives restarts of the server.
 
     Raises errors of `hotbook` only. A write that ends in Unavailable or DeadlineExceeded may have
     happened; every other error means that it did not.
     """
-
-    def __init__(self, target: str, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
-        self._transport = Transport(target)
-        self._timeout_s = _calls.seconds(timeout_s, DEFAULT_TIMEOUT_S)
-
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"<hotbook.Client of {self._transport.target}>"
-
-    def close(self) -> None:
-        self._transport.close()
 
     # ---------------------------------------------------------------- writing
 
@@ -234,6 +211,13 @@ class Client:
         """Makes the whole book anew from disk; reads go on meanwhile."""
         return self._run(_calls.reload(), timeout_s)
 
+    def digests(
+        self, *, open_only: bool = False, timeout_s: float | None = None
+    ) -> list[HotkeyDigest]:
+        """A digest of the content of each hotkey's positions: two books that hold the same have
+        the same, whatever their revisions are."""
+        return self._run(_calls.digests(open_only), timeout_s)
+
     def backup(
         self,
         to: str | os.PathLike[str],
@@ -267,44 +251,6 @@ class Client:
         middle = len(items) // 2
         first = self._save_items(items[:middle], left_s)
         return first + self._save_items(items[middle:], left_s)
-
-    def _frames(self, method: str, request: Any, timeout_s: float | None) -> Iterator[Any]:
-        """A stream of replies; begun again while that may help, until the first has come."""
-        return self._follow(method, request, _calls.seconds(timeout_s, self._timeout_s))
-
-    def _follow(self, method: str, request: Any, stall_s: float) -> Iterator[Any]:
-        deadline_s, pauses, begun = time.monotonic() + stall_s, backoff(), False
-        while True:
-            try:
-                for frame in self._transport.stream(method, request, stall_s):
-                    begun = True
-                    yield frame
-                return
-            except HotbookError as error:
-                pause_s = next(pauses)
-                late = time.monotonic() + pause_s >= deadline_s
-                if begun or late or not error.retryable:
-                    raise self._transport.told(error, stall_s, request) from None
-                time.sleep(pause_s)
-
-    def _countdown(self, timeout_s: float | None) -> Callable[[], float]:
-        """What is left of a deadline that several calls share."""
-        whole_s = _calls.seconds(timeout_s, self._timeout_s)
-        deadline_s = time.monotonic() + whole_s
-
-        def left_s() -> float:
-            left = deadline_s - time.monotonic()
-            if left <= 0 < whole_s:
-                raise self._transport.told(DeadlineExceeded("time is up"), whole_s)
-            return max(left, 0.0)
-
-        return left_s
-
-    def _run(self, call: _calls.Call[_T], timeout_s: float | None) -> _T:
-        reply = self._transport.call(
-            call.method, call.request, _calls.seconds(timeout_s, self._timeout_s)
-        )
-        return call.read(reply)
 
     def _all_pages(
         self,

@@ -26,8 +26,8 @@ from hotbook_shared.errors import (
     QueueFull,
     Unavailable,
 )
-from hotbook_shared.pb.hotbook_pb2_grpc import OperationsStub, PositionsStub
-from hotbook_shared.wire import error_from_call
+from hotbook_shared.pb import hotbook_pb2_grpc as stubs
+from hotbook_shared.status import error_from_call
 
 BACKOFF_FIRST_S = 0.025
 BACKOFF_MOST_S = 1.0
@@ -46,6 +46,14 @@ OPTIONS: list[tuple[str, int]] = [
 ]
 
 
+STUBS: tuple[Any, ...] = (
+    stubs.PositionsStub,
+    stubs.OrdersStub,
+    stubs.SplittingStub,
+    stubs.OperationsStub,
+)
+
+
 class Transport:
     """A channel to one server. Safe to use from any thread."""
 
@@ -55,10 +63,7 @@ class Transport:
         self.target = target
         self._closed = False
         self._channel = grpc.insecure_channel(target, options=OPTIONS)
-        self._stubs: tuple[Any, ...] = (
-            PositionsStub(self._channel),  # type: ignore[no-untyped-call]
-            OperationsStub(self._channel),  # type: ignore[no-untyped-call]
-        )
+        self._stubs = [stub(self._channel) for stub in STUBS]
 
     def call(self, method: str, request: Any, timeout_s: float) -> Any:
         """One request to one reply; tried again until the deadline while that may help."""

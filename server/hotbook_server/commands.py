@@ -6,9 +6,12 @@ caller is told; it is kept with the request id, so that a repeated request gets 
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import msgspec
 
 from hotbook_shared.errors import HotbookError, error_from
+from hotbook_shared.model import PositionName, Split
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -48,6 +51,44 @@ class Clear(Command, frozen=True):
     expected_count: int
 
 
+class PlaceOrder(Command, frozen=True):
+    """Add an order to what is open on the pair, or open a position with it."""
+
+    hotkey: str
+    trade_pair: str
+    order: bytes  # its wire form
+    account_size: str = ""
+    reverse_on_flip: bool = False
+    close_on_limit: bool = False
+    portfolio_leverage_max: Decimal | None = None
+
+
+class ClosePosition(Command, frozen=True):
+    """Close what is open on a pair, or the position of that uuid."""
+
+    hotkey: str
+    trade_pair: str
+    position_uuid: str
+    price: str
+    at_ms: int
+    source: int
+
+
+class CloseAll(Command, frozen=True):
+    """Close everything that is open on the pairs, each at its price."""
+
+    prices: dict[str, str]
+    at_ms: int
+    source: int
+
+
+class SplitPosition(Command, frozen=True):
+    """Make a position of each part of one whose orders go on after its close."""
+
+    hotkey: str
+    position_uuid: str
+
+
 class Outcome(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """Kept on disk as msgpack: fields may be added at the end, never moved."""
 
@@ -84,7 +125,30 @@ class SaveManyDone(Outcome, frozen=True, tag=5, array_like=True):
     outcomes: tuple[SaveDone | RefusedOutcome, ...]
 
 
-AnyOutcome = SaveDone | DeleteDone | ClearDone | RefusedOutcome | SaveManyDone
+class PlaceDone(Outcome, frozen=True, tag=6, array_like=True):
+    position: bytes
+    closed: bytes = b""
+    repeated: bool = False
+
+
+class CloseAllDone(Outcome, frozen=True, tag=7, array_like=True):
+    closed: tuple[PositionName, ...]
+
+
+class SplitDone(Outcome, frozen=True, tag=8, array_like=True):
+    split: Split
+
+
+AnyOutcome = (
+    SaveDone
+    | DeleteDone
+    | ClearDone
+    | RefusedOutcome
+    | SaveManyDone
+    | PlaceDone
+    | CloseAllDone
+    | SplitDone
+)
 
 encode_outcome = msgspec.msgpack.Encoder().encode
 _outcome_decoder: msgspec.msgpack.Decoder[AnyOutcome] = msgspec.msgpack.Decoder(AnyOutcome)

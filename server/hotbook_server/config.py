@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self
@@ -72,6 +73,21 @@ class Settings(BaseSettings):
     )
     orders_max: int = Field(5_000, ge=1, description="Most orders in one position.")
     items_max: int = Field(10_000, ge=1, description="Most positions in one SaveMany.")
+    position_orders_max: int = Field(
+        100, ge=1, description="Most orders that PlaceOrder lets a position have."
+    )
+    portfolio_leverage_max: Decimal = Field(
+        Decimal(10), ge=0, description="Cap of a hotkey's leverage over all pairs, for PlaceOrder."
+    )
+    order_cooldown_ms: int = Field(
+        0, ge=0, description="Least time between a hotkey's orders on a pair, for PlaceOrder."
+    )
+    pairs_file: Path | None = Field(
+        None, description="Registry of trade pairs (TOML), in place of the package's own."
+    )
+    split_on_load: bool = Field(
+        False, description="Split, at each start, the positions whose orders go on after a close."
+    )
     hotkeys_max: int = Field(10_000, ge=1, description="Most hotkeys in one List.")
     page_size_default: int = Field(500, ge=1, description="Positions a page, where none is asked.")
     page_size_max: int = Field(5_000, ge=1, description="Most positions a page.")

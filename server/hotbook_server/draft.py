@@ -11,28 +11,38 @@ import asyncio
 from hotbook_server.commands import (
     AnyOutcome,
     Clear,
+    CloseAll,
+    CloseAllDone,
+    ClosePosition,
     Command,
     Delete,
+    PlaceOrder,
     RefusedOutcome,
     Save,
     SaveDone,
     SaveMany,
     SaveManyDone,
+    SplitPosition,
 )
+from hotbook_server.rules.orders import decide_close, decide_place
 from hotbook_server.rules.positions import decide_clear, decide_delete, decide_save
+from hotbook_server.rules.splitting import decide_split
+from hotbook_server.rules.terms import Terms
 from hotbook_shared.book import Book
 from hotbook_shared.book.book import Undo
 from hotbook_shared.errors import HotbookError, error_from
+from hotbook_shared.model import PositionName
 from hotbook_shared.record import Change
 
 YIELD_EVERY = 128  # items of one large request between two turns of the loop
 
 
 class Draft:
-    def __init__(self, ahead: Book, now_ms: int) -> None:
+    def __init__(self, ahead: Book, now_ms: int, terms: Terms) -> None:
         self.changes: list[Change] = []
         self._ahead = ahead
         self._now_ms = now_ms
+        self._terms = terms
         self._start = ahead.revision
         self._undo: Undo = []
 
@@ -42,6 +52,8 @@ class Draft:
         try:
             if isinstance(command, SaveMany):
                 return await self._decide_many(command)
+            if isinstance(command, CloseAll):
+                return await self._decide_close_all(command)
             return self._decide_one(command)
         except HotbookError as refusal:
             self._ahead.revert(self._undo[undone:], revision)
@@ -62,6 +74,12 @@ class Draft:
                 made, outcome = decide_delete(self._ahead, command)
             case Clear():
                 made, outcome = decide_clear(self._ahead, command)
+            case PlaceOrder():
+                made, outcome = decide_place(self._ahead, command, self._now_ms, self._terms)
+            case ClosePosition():
+                made, outcome = decide_close(self._ahead, command, self._now_ms, self._terms)
+            case SplitPosition():
+                made, outcome = decide_split(self._ahead, command, self._now_ms, self._terms)
             case _:
                 raise AssertionError(f"no rule for {type(command).__name__}")
         for change in made:
@@ -86,6 +104,26 @@ class Draft:
                     raise _at_item(refusal, number) from None
                 outcomes.append(RefusedOutcome.of(refusal, self._ahead.revision))
         return SaveManyDone(self._ahead.revision, tuple(outcomes))
+
+    async def _decide_close_all(self, command: CloseAll) -> CloseAllDone:
+        found = [
+            record
+            for pairs in self._ahead.positions.open_by_pair.values()
+            for trade_pair, record in pairs.items()
+            if trade_pair in command.prices
+        ]
+        for number, record in enumerate(found):
+            if number % YIELD_EVERY == YIELD_EVERY - 1:
+                await asyncio.sleep(0)
+            price = command.prices[record.trade_pair]
+            close = ClosePosition(record.hotkey, "", record.position_uuid, price,
+                                  command.at_ms, command.source)  # fmt: skip
+            self._decide_one(close)
+        names = [
+            PositionName(hotkey=r.hotkey, position_uuid=r.position_uuid, trade_pair=r.trade_pair)
+            for r in found
+        ]
+        return CloseAllDone(self._ahead.revision, tuple(names))
 
 
 def _at_item(refusal: HotbookError, number: int) -> HotbookError:

@@ -41,6 +41,7 @@ from hotbook_server.journal.base import (
 )
 from hotbook_server.logs import log
 from hotbook_server.requests import RequestKey, Requests
+from hotbook_server.rules.terms import Terms
 from hotbook_server.telemetry import Telemetry
 from hotbook_shared.book import Book
 from hotbook_shared.errors import (
@@ -68,6 +69,7 @@ class Engine:
         on_step: Callable[[str], None] | None = None,
     ) -> None:
         self.book = Book()
+        self.terms = Terms.of(settings)
         self.journal = journal
         self.quarantined = 0  # damaged rows that the journal has set aside
         self.intake = Intake(settings)
@@ -240,7 +242,7 @@ class Engine:
     async def _commit(self, batch: list[Ticket]) -> None:
         """One batch, from decision to answer."""
         now_ms = self._clock.now_ms()
-        draft = Draft(self._ahead, now_ms)
+        draft = Draft(self._ahead, now_ms, self.terms)
         answers = [
             (ticket, await draft.decide(ticket.command))
             for ticket in batch

@@ -29,9 +29,9 @@ from hotbook_server.journal.store import (
     lock_folder,
     make_folder,
     migrations,
-    sync,
 )
 from hotbook_shared.bar import LateBar
+from hotbook_shared.disk import sync
 
 EXIT_REFUSED = 4
 EXIT_USAGE = 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ EXIT_CANNOT_START = 1
 
 
 METAVARS = {"listen": "HOST:PORT", "metrics_listen": "HOST:PORT|off", "data_dir": "FOLDER",
-            "durability": "fsync|relaxed|memory"}  # fmt: skip
+            "pairs_file": "FILE", "durability": "fsync|relaxed|memory"}  # fmt: skip
 
 
 def _options() -> list[click.Option]:
@@ -37,7 +38,7 @@ def _options() -> list[click.Option]:
 
 
 def _metavar(kind: Any) -> str:
-    names = {int: "NUMBER", float: "NUMBER", bool: "true|false"}
+    names = {int: "NUMBER", float: "NUMBER", Decimal: "NUMBER", bool: "true|false"}
     return names.get(kind) or "|".join(getattr(kind, "__args__", ("TEXT",)))
 
 

@@ -23,9 +23,13 @@ from hotbook_server.journal.store import FolderInUse, StoreTooNew
 from hotbook_server.logs import log
 from hotbook_server.rpc.guard import Guard
 from hotbook_server.rpc.operations import OperationsService
+from hotbook_server.rpc.orders import OrdersService
 from hotbook_server.rpc.positions import PositionsService
+from hotbook_server.rpc.splitting import SplittingService
+from hotbook_server.splitter import Splitter
 from hotbook_server.telemetry import MetricsEndpoint, Telemetry
 from hotbook_shared.address import split_address
+from hotbook_shared.errors import InvalidArgument
 from hotbook_shared.pb import hotbook_pb2 as pb
 
 SERVICES = pb.DESCRIPTOR.services_by_name
@@ -69,13 +73,16 @@ class Server:
         except (FolderInUse, StoreTooNew, JournalBroken, DiskIsFull) as error:
             await self._grpc.stop(None)
             raise CannotStart(str(error)) from error
-        self.engine = Engine(self.settings, journal, self.clock, self.telemetry, self._on_step)
         try:
+            self.engine = Engine(self.settings, journal, self.clock, self.telemetry, self._on_step)
             await self.engine.start(progress)
-        except (JournalBroken, DiskIsFull) as error:
+        except (JournalBroken, DiskIsFull, InvalidArgument) as error:
             await self._grpc.stop(None)
             journal.close()
             raise CannotStart(str(error)) from error
+        self.splitter = Splitter(self.engine)
+        if self.settings.split_on_load:
+            await self._split()
         gc.freeze()  # the loaded book is not garbage: keep the collector from walking it
         self._register()
         if self.settings.metrics_listen != "off":
@@ -109,6 +116,16 @@ class Server:
             await asyncio.to_thread(self._metrics.close)
         await self.engine.stop()
 
+    async def _split(self) -> None:
+        """Splits what needs it, before anybody is served."""
+        count = 0
+        async for step in self.splitter.split_all():
+            count += len(step.splits)
+            for record, error in step.refused:
+                log.error("not split", hotkey=record.hotkey, position=record.position_uuid,
+                          reason=error.message)  # fmt: skip
+        log.info("split on load", positions=count, hotkeys=len(self.splitter.stats))
+
     def gauges(self) -> dict[str, float]:
         positions = self.engine.book.positions
         return {
@@ -133,10 +150,14 @@ class Server:
     def _register(self) -> None:
         guard = self._guard = Guard(self.settings, self.telemetry)
         positions = PositionsService(self.settings, self.engine, self.clock)
+        orders = OrdersService(self.settings, self.engine)
+        splitting = SplittingService(self.settings, self.engine, self.splitter)
         operations = OperationsService(self.settings, self.engine, self.clock, self.telemetry)
         self._grpc.add_generic_rpc_handlers(
             (
                 guard.handlers(SERVICES["Positions"], positions),
+                guard.handlers(SERVICES["Orders"], orders),
+                guard.handlers(SERVICES["Splitting"], splitting),
                 guard.handlers(SERVICES["Operations"], operations),
             )
         )

@@ -8,6 +8,15 @@
     │   ├── IdentityChanged   a uuid never changes its hotkey or trade pair
     │   ├── CountMismatch     a clear would remove another number than the caller says
     │   ├── RequestReused     this request id came before with another body
+    │   ├── NotFound          there is no position of that name
+    │   ├── NothingOpen       there is nothing to close
+    │   ├── OrderReused       this order_uuid stands already, with other content
+    │   ├── LeverageOutOfBounds  the position's leverage would leave the bounds of its pair
+    │   ├── PortfolioLeverageExceeded  the hotkey's leverage over all pairs would pass its cap
+    │   ├── TooManyOrders     the position has as many orders as it may have
+    │   ├── CoolingDown       the last order on this pair is too recent
+    │   ├── NeedsSplit        the position's orders go on after its close
+    │   ├── SplitConflict     a position stands where a part would go, and they disagree
     │   └── Unsupported       this server, as it is set up, cannot do that
     ├── LimitReached          a limit of the server; see its settings
     │   ├── QueueFull         too much is waiting to be written: come back in a moment
@@ -87,6 +96,52 @@ class CountMismatch(Refused):
 
 class RequestReused(Refused):
     code = "REQUEST_REUSED"
+
+
+class NotFound(Refused):
+    code = "NOT_FOUND"
+
+
+class NothingOpen(Refused):
+    code = "NOTHING_OPEN"
+
+
+class OrderReused(Refused):
+    code = "ORDER_REUSED"
+
+    @property
+    def position_uuid(self) -> str:
+        """The position that holds the order of that name."""
+        return self.details["position_uuid"]
+
+
+class LeverageOutOfBounds(Refused):
+    code = "LEVERAGE_OUT_OF_BOUNDS"
+
+
+class PortfolioLeverageExceeded(Refused):
+    code = "PORTFOLIO_LEVERAGE_EXCEEDED"
+
+
+class TooManyOrders(Refused):
+    code = "TOO_MANY_ORDERS"
+
+
+class CoolingDown(Refused):
+    code = "COOLING_DOWN"
+
+    @property
+    def remaining_ms(self) -> int:
+        """How long until an order may follow."""
+        return int(self.details["remaining_ms"])
+
+
+class NeedsSplit(Refused):
+    code = "NEEDS_SPLIT"
+
+
+class SplitConflict(Refused):
+    code = "SPLIT_CONFLICT"
 
 
 class Unsupported(Refused):

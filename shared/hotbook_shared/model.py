@@ -18,6 +18,9 @@ from hotbook_shared.errors import InvalidArgument
 from hotbook_shared.money import ONE, ZERO
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+UUID_MAX = 256
+"""Most characters of a position's or an order's name."""
+
 MS_MAX = 253_402_300_799_999
 """The last millisecond of the year 9999: no later time can be shown as a datetime."""
 
@@ -194,6 +197,18 @@ class Position(_Noun, frozen=True, kw_only=True):
         return utc(self.updated_ms)
 
 
+class TradePair(_Noun, frozen=True, kw_only=True):
+    """What the registry says of an instrument. No bound: any leverage."""
+
+    trade_pair: str
+    category: str
+    leverage_min: Decimal | None = None
+    leverage_max: Decimal | None = None
+    multiplier: Decimal = ONE
+    lot_size: Decimal = ONE
+    spread_rate: Decimal = ZERO
+
+
 class Saved(_Noun, frozen=True, kw_only=True):
     """The answer to a save: what stands now, and since which revision of the book."""
 
@@ -202,6 +217,103 @@ class Saved(_Noun, frozen=True, kw_only=True):
     revision: int
     durability: Durability
     replaced_uuid: str | None = None
+
+
+class Placed(_Noun, frozen=True, kw_only=True):
+    """The answer to an order: the position where it stands, as it is now.
+
+    `closed` is another one that was closed in the same commit: by a flip that was reversed, or for
+    its orders were too many. `repeated`: the order stood there already, and nothing changed.
+    """
+
+    position: Position
+    closed: Position | None = None
+    revision: int
+    durability: Durability
+    repeated: bool = False
+
+
+class PositionName(_Noun, frozen=True, kw_only=True):
+    hotkey: str
+    position_uuid: str
+    trade_pair: str
+
+
+class PairExposure(_Noun, frozen=True, kw_only=True):
+    """What a hotkey has open on one pair; `leverage` is what it counts in the portfolio."""
+
+    trade_pair: str
+    category: str
+    net_leverage: Decimal
+    multiplier: Decimal
+    leverage: Decimal
+
+
+class Exposure(_Noun, frozen=True, kw_only=True):
+    """What a hotkey's open positions amount to, of one revision."""
+
+    hotkey: str
+    revision: int
+    leverage: Decimal
+    pairs: tuple[PairExposure, ...]
+    categories: Mapping[str, Decimal]
+
+
+class OrderSpan(_Noun, frozen=True, kw_only=True):
+    """The first and the last time at which an order was processed; None where there is none."""
+
+    revision: int
+    first_ms: int | None
+    last_ms: int | None
+
+
+class Split(_Noun, frozen=True, kw_only=True):
+    """What splitting made of one position. One part: it needed none.
+
+    `parts` are uuids, the first its own. `kept`: those that stood already, with the same orders or
+    more. `closed_by_flat` and `closed_by_net` count the parts that orders follow, by how they were
+    closed. `return_before` is the return of the whole as it stood, `return_after` the product over
+    the parts that are closed.
+    """
+
+    hotkey: str
+    position_uuid: str
+    parts: tuple[str, ...]
+    kept: tuple[str, ...] = ()
+    closed_by_flat: int = 0
+    closed_by_net: int = 0
+    return_before: Decimal = ONE
+    return_after: Decimal = ONE
+
+
+class SplitStats(_Noun, frozen=True, kw_only=True):
+    """What splitting has done to positions: sums, and products of returns."""
+
+    positions: int = 0
+    parts: int = 0
+    closed_by_flat: int = 0
+    closed_by_net: int = 0
+    return_before: Decimal = ONE
+    return_after: Decimal = ONE
+
+    def and_also(self, made: Split) -> SplitStats:
+        """These, with one more position that was split."""
+        return SplitStats(
+            positions=self.positions + 1,
+            parts=self.parts + len(made.parts),
+            closed_by_flat=self.closed_by_flat + made.closed_by_flat,
+            closed_by_net=self.closed_by_net + made.closed_by_net,
+            return_before=self.return_before * made.return_before,
+            return_after=self.return_after * made.return_after,
+        )
+
+
+class HotkeyDigest(_Noun, frozen=True, kw_only=True):
+    """A digest of the content of one hotkey's positions: without version, revision and times."""
+
+    hotkey: str
+    digest: str
+    positions: int
 
 
 class HotkeyCounts(_Noun, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ for "not given".
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 
 from hotbook_shared.errors import InvalidArgument
@@ -25,22 +25,20 @@ ZERO = Decimal(0)
 ONE = Decimal(1)
 _LEAST, _MOST = Decimal(f"1e-{EXPONENT_MAX}"), Decimal(f"1e{EXPONENT_MAX}")
 
-# What nearly every number looks like. Both forms have at most 28 digits.
-_PLAIN = r"(?:0\.[0-9]{1,28}|[0-9]{1,9}(?:\.[0-9]{1,19})?)"
+# What nearly every number looks like, a float's shortest form included: at most 28 digits, whatever
+# the form, and an exponent of two.
+_PLAIN = r"(?:0\.[0-9]{1,28}|[0-9]{1,9}(?:\.[0-9]{1,19})?(?:e[-+]?[0-9]{1,2})?)"
+_SIGNED = re.compile(rf"(?:-?{_PLAIN}\n)*").fullmatch
+_UNSIGNED = re.compile(rf"(?:{_PLAIN}\n)*").fullmatch
 
 
-def plain_numbers(signed: int, unsigned: int) -> Callable[[tuple[str, ...]], bool]:
-    """A test of many texts by one match: so many that may be negative, then so many that may not.
-
-    True: all are within the limits. False: some may not be; `check_number` tells.
-    """
-    each = rf"(?:(?:-?{_PLAIN})?\n){{{signed}}}(?:{_PLAIN}?\n){{{unsigned}}}"
-    match = re.compile(each).fullmatch
-
-    def are_plain(texts: tuple[str, ...]) -> bool:
-        return match("\n".join(texts) + "\n") is not None
-
-    return are_plain
+def are_plain(texts: Iterable[str], *, signed: bool) -> bool:
+    """A look at many texts at once. True: all are numbers within the limits, or empty. False: some
+    may not be; `check_number` tells."""
+    given = [*filter(None, texts), ""]
+    joined = "\n".join(given)
+    match = _SIGNED if signed else _UNSIGNED
+    return match(joined) is not None and joined.count("\n") == len(given) - 1
 
 
 def check_number(text: str, field: str, *, signed: bool = True) -> None:

@@ -10,13 +10,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-import grpc
 import msgspec
-from google.protobuf.any_pb2 import Any as AnyMessage
-from google.protobuf.message import DecodeError
 
 from hotbook_shared import errors, model
-from hotbook_shared.errors import HotbookError, InvalidArgument
+from hotbook_shared.errors import InvalidArgument
+from hotbook_shared.fills import FIGURES, Fills
 from hotbook_shared.model import (
     Durability,
     ExecutionType,
@@ -25,7 +23,6 @@ from hotbook_shared.model import (
     PatternType,
     Position,
     PriceSource,
-    Saved,
     Side,
 )
 from hotbook_shared.money import ONE, from_text, from_text_or_none, to_text
@@ -35,7 +32,10 @@ _T = TypeVar("_T")
 
 # ------------------------------------------------------------------ enums: the order is the number
 
+NUMBERS = tuple(name for name in FIGURES if name != "side")
+
 SIDES: tuple[Side | None, ...] = (None, Side.LONG, Side.SHORT, Side.FLAT)
+_ORDER_TYPES = (Side.FLAT, *Side)  # 0 is never stored
 EXECUTION_TYPES = (
     ExecutionType.MARKET,  # 0 is "not given", and read as MARKET
     ExecutionType.MARKET,
@@ -50,7 +50,7 @@ DURABILITIES = (Durability.MEMORY, Durability.FSYNC, Durability.RELAXED, Durabil
 _SIDE_NUMBER = {side: number for number, side in enumerate(SIDES)}
 _EXECUTION_NUMBER = {kind: number for number, kind in enumerate(EXECUTION_TYPES)}
 _PATTERN_NUMBER = {pattern: number for number, pattern in enumerate(PATTERN_TYPES)}
-_SOURCE_NUMBER = {source: number for number, source in enumerate(ORDER_SOURCES)}
+SOURCE_NUMBER = {source: number for number, source in enumerate(ORDER_SOURCES)}
 DURABILITY_NUMBER = {
     Durability.FSYNC: pb.DURABILITY_FSYNC,
     Durability.RELAXED: pb.DURABILITY_RELAXED,
@@ -149,7 +149,7 @@ def _order_to_wire(o: Order, at: str) -> pb.Order:
         stop_loss=to_text(o.stop_loss, at + ".stop_loss"),
         take_profit=to_text(o.take_profit, at + ".take_profit"),
         execution_type=_number(_EXECUTION_NUMBER, o.execution_type, at + ".execution_type"),  # type: ignore[arg-type]
-        source=_number(_SOURCE_NUMBER, o.source, at + ".source"),  # type: ignore[arg-type]
+        source=_number(SOURCE_NUMBER, o.source, at + ".source"),  # type: ignore[arg-type]
         processed_ms=model.epoch_ms(o.processed_ms, at + ".processed_ms"),
         price_sources=[
             _price_source_to_wire(s, f"{at}.price_sources[{i}]")
@@ -175,6 +175,24 @@ def _price_source_to_wire(s: PriceSource, at: str) -> pb.PriceSource:
         ask=to_text(s.ask, at + ".ask"),
         extra=_extra_text(s.extra, at + ".extra"),
     )
+
+
+def write_fills(message: pb.Position, fills: Fills) -> None:
+    """Writes what a position's orders amount to; of the orders themselves the clipped one."""
+    message.side = _SIDE_NUMBER[fills.side]  # type: ignore[assignment]
+    message.open_ms = fills.open_ms
+    for name in NUMBERS:
+        setattr(message, name, str(getattr(fills, name)))
+    message.ClearField("close_ms")
+    if fills.close_ms is not None and fills.closing is not None and fills.clipped is not None:
+        message.close_ms = fills.close_ms
+        write_sizes(message.orders[fills.closing], fills.clipped)
+
+
+def write_sizes(message: pb.Order, order: Order) -> None:
+    message.leverage = to_text(order.leverage)
+    message.quantity = to_text(order.quantity)
+    message.value = to_text(order.value)
 
 
 def position_from_wire(m: pb.Position) -> Position:
@@ -272,91 +290,25 @@ def _price_source_from_wire(m: pb.PriceSource) -> PriceSource:
     )
 
 
-def saved_from_wire(m: pb.SaveReply, position_uuid: str) -> Saved:
-    return Saved(
-        position_uuid=position_uuid,
-        version=m.version,
-        revision=m.revision,
-        durability=DURABILITIES[m.durability],
-        replaced_uuid=m.replaced_uuid or None,
-    )
-
-
-# ------------------------------------------------------------------ errors
-
-STATUS_OF: Mapping[type[HotbookError], grpc.StatusCode] = {
-    errors.InvalidArgument: grpc.StatusCode.INVALID_ARGUMENT,
-    errors.AlreadyOpen: grpc.StatusCode.ALREADY_EXISTS,
-    errors.VersionConflict: grpc.StatusCode.ABORTED,
-    errors.IdentityChanged: grpc.StatusCode.FAILED_PRECONDITION,
-    errors.CountMismatch: grpc.StatusCode.FAILED_PRECONDITION,
-    errors.RequestReused: grpc.StatusCode.FAILED_PRECONDITION,
-    errors.Unsupported: grpc.StatusCode.UNIMPLEMENTED,
-    errors.QueueFull: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    errors.MessageTooLarge: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    errors.DiskFull: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    errors.PageExpired: grpc.StatusCode.OUT_OF_RANGE,
-    errors.Unavailable: grpc.StatusCode.UNAVAILABLE,
-    errors.JournalFailed: grpc.StatusCode.UNAVAILABLE,
-    errors.DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
-    errors.InternalError: grpc.StatusCode.INTERNAL,
-}
-
-# What a status means that came without our details: from gRPC itself, or a proxy in between.
-_BARE_STATUS: Mapping[grpc.StatusCode, type[HotbookError]] = {
-    grpc.StatusCode.INVALID_ARGUMENT: errors.InvalidArgument,
-    grpc.StatusCode.RESOURCE_EXHAUSTED: errors.LimitReached,
-    grpc.StatusCode.UNAVAILABLE: errors.Unavailable,
-    grpc.StatusCode.CANCELLED: errors.Unavailable,
-    grpc.StatusCode.DEADLINE_EXCEEDED: errors.DeadlineExceeded,
-    grpc.StatusCode.UNIMPLEMENTED: errors.Unsupported,
-}
-
-_DETAILS_KEY = "grpc-status-details-bin"
-_INFO_TYPE = "type.googleapis.com/google.rpc.ErrorInfo"
-
-
-def error_to_status(error: HotbookError) -> tuple[grpc.StatusCode, str, bytes]:
-    """An error's gRPC status, its message, and the details for the trailing metadata."""
-    status = STATUS_OF.get(type(error), grpc.StatusCode.UNKNOWN)
-    info = pb.ErrorInfo(reason=error.code, domain="hotbook", metadata=error.details)
-    details = pb.RpcStatus(
-        code=status.value[0],
-        message=error.message,
-        details=[AnyMessage(type_url=_INFO_TYPE, value=info.SerializeToString())],
-    )
-    return status, error.message, details.SerializeToString()
-
-
-def error_metadata(details: bytes) -> tuple[tuple[str, bytes], ...]:
-    return ((_DETAILS_KEY, details),)
-
-
-def error_from_call(failure: grpc.RpcError) -> HotbookError:
-    """The error behind a failed call; the RpcError itself never reaches a user."""
-    call: Any = failure
-    message = call.details() or "the call failed without a reason"
-    for key, value in call.trailing_metadata() or ():
-        if key == _DETAILS_KEY and (info := _error_info(value)) is not None:
-            return errors.error_from(info.reason, message, info.metadata)
-    kind = _BARE_STATUS.get(call.code(), errors.InternalError)
-    return kind(message, grpc_status=call.code().name)
-
-
-def _error_info(value: bytes) -> pb.ErrorInfo | None:
+def order_to_wire(order: Order) -> pb.Order:
+    """The message for an order. Raises InvalidArgument for what the wire cannot carry."""
     try:
-        status = pb.RpcStatus.FromString(value)
-        for detail in status.details:
-            if detail.type_url == _INFO_TYPE:
-                return pb.ErrorInfo.FromString(detail.value)
-    except DecodeError:
-        pass  # details of somebody else: the bare status still speaks
-    return None
+        return _order_to_wire(order, "order")
+    except (TypeError, ValueError, AttributeError) as error:
+        raise InvalidArgument(f"this is not an order that can be sent: {error}") from None
 
 
-def refusal_to_wire(error: HotbookError) -> pb.Refusal:
-    return pb.Refusal(code=error.code, message=error.message, details=dict(error.details))
-
-
-def refusal_from_wire(refusal: pb.Refusal) -> HotbookError:
-    return errors.error_from(refusal.code, refusal.message, refusal.details)
+def fill_from_wire(m: pb.Order) -> Order:
+    """An order as fills look at it: its sizes, its price, its time; a third of the work."""
+    return Order(
+        order_uuid=m.order_uuid,
+        type=_ORDER_TYPES[m.type],
+        processed_ms=m.processed_ms,
+        leverage=from_text_or_none(m.leverage),
+        quantity=from_text_or_none(m.quantity),
+        value=from_text_or_none(m.value),
+        price=from_text(m.price),
+        slippage=from_text(m.slippage),
+        quote_usd_rate=from_text(m.quote_usd_rate),
+        usd_base_rate=from_text(m.usd_base_rate),
+    )

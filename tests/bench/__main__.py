@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hotbook_shared import __version__
-from tests.bench import load, lookups, saves, scans
+from tests.bench import load, lookups, moving, orders, saves, scans
 from tests.bench.rig import Figure
 
 ROOT = Path(__file__).parent.parent.parent
@@ -39,9 +39,17 @@ WORKLOADS: dict[str, tuple[str, Measure]] = {
             saves.measure(saves.Scale(2, 0.5, 50, 3) if short else saves.Scale())
         ),
     ),
+    "orders": (
+        "Placing an order, against the three calls that it replaces",
+        lambda short: uvloop.run(orders.measure(orders.Scale(2, 0.5) if short else orders.Scale())),
+    ),
     "load": (
         "Starting with a large book",
         lambda short: load.measure(load.Scale(1, 20_000, 1_000) if short else load.Scale()),
+    ),
+    "moving": (
+        "Moving in: a tree of files, and splitting on load",
+        lambda short: moving.measure(moving.Scale(1, 1_000, 2_000) if short else moving.Scale()),
     ),
     "scans": (
         "An open position by index, against a scan",

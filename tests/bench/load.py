@@ -52,7 +52,7 @@ class PeerOrder(BaseModel):
     limit_price: float | None = None
     stop_loss: float | None = None
     take_profit: float | None = None
-    price_sources: list[dict[str, float]] = []
+    price_sources: list[dict[str, float | str]] = []
     src: int = 0
 
 
@@ -129,7 +129,7 @@ async def _load(folder: str) -> None:
 
 
 def _peer(folder: str) -> None:
-    files = sorted(Path(folder).iterdir())
+    files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
     for file in files:
         file.read_bytes()  # the page cache is warm for the peer, as it is for the store
     started = time.perf_counter()

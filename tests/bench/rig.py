@@ -25,6 +25,7 @@ from hotbook._transport import OPTIONS
 from hotbook_server.config import load_settings
 from hotbook_server.journal.base import Batch
 from hotbook_server.journal.sqlite import SqliteJournal
+from hotbook_server.logs import configure_logs
 from hotbook_server.server import Server
 from hotbook_shared.record import Change, ChangeKind, Record
 
@@ -72,6 +73,7 @@ def rig(data_dir: Path, **settings: object) -> Iterator[Rig]:
 
 
 async def _serve(flags: dict[str, Any]) -> None:
+    configure_logs("warning", "text")
     settings = load_settings(
         listen="127.0.0.1:0", metrics_listen="off", log_level="warning", **flags
     )

@@ -30,7 +30,8 @@ from hotbook_server.journal.memory import MemoryJournal
 from hotbook_server.server import Server
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.pb.hotbook_pb2_grpc import PositionsStub
-from hotbook_shared.wire import error_from_call, position_to_wire
+from hotbook_shared.status import error_from_call
+from hotbook_shared.wire import position_to_wire
 from tests.client.test_retry import served
 from tests.make import closed, order, position
 

@@ -10,7 +10,8 @@ import pytest
 
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.pb.hotbook_pb2_grpc import OperationsStub, PositionsStub
-from hotbook_shared.wire import error_from_call, position_to_wire
+from hotbook_shared.status import error_from_call
+from hotbook_shared.wire import position_to_wire
 from tests.make import closed, leg, position
 
 

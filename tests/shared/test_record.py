@@ -19,7 +19,7 @@ from hotbook_shared.wire import position_from_wire, position_to_wire
 from tests.make import CLOSE_MS, NOW_MS, OPEN_MS, closed, leg, position, record
 
 TWINS = {"PositionHeader": "Position", "PositionTail": "Position"}
-OF_NO_TWIN = {"NestedHeader"}  # a probe, which is only ever read
+OF_NO_TWIN = {"NestedHeader", "OrdersOnly"}  # probes, which are only ever read
 LENGTH_DELIMITED = {
     FieldDescriptor.TYPE_STRING,
     FieldDescriptor.TYPE_BYTES,

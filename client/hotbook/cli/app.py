@@ -5,16 +5,19 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import click
 
 import hotbook as api
 from hotbook._client import DEFAULT_TARGET
+from hotbook_shared.model import MS_MAX, epoch_ms
 
 EXIT_CODES: tuple[tuple[type[api.HotbookError], int], ...] = (
     (api.InvalidArgument, 2),
     (api.VersionConflict, 6),
+    (api.NotFound, 3),
     (api.Refused, 4),
     (api.LimitReached, 7),
     (api.Unavailable, 5),
@@ -29,7 +32,7 @@ SECONDS_MAX = 86_400
 
 EPILOG = """\b
 Exit codes: 0 done; 1 a bug; 2 wrong usage or bad input; 3 not found; 4 refused by a rule, or
-not confirmed; 5 no answer; 6 version conflict; 7 a limit of the server; 8 problems found by verify.
+not confirmed; 5 no answer; 6 version conflict; 7 a limit of the server; 8 problems or differences.
 """
 
 
@@ -69,9 +72,9 @@ class Asked:
 
 
 def command(
-    name: str, short_help: str, timeout_s: float = 5.0
+    name: str, short_help: str, timeout_s: float = 5.0, group: click.Group = hotbook
 ) -> Callable[[Callable[..., None]], click.Command]:
-    """A command of the group that talks to a server. Its first parameter is `Asked`."""
+    """A command of a group that talks to a server. Its first parameter is `Asked`."""
 
     def make(act: Callable[..., None]) -> click.Command:
         @functools.wraps(act)
@@ -94,7 +97,7 @@ def command(
             ),
         ):  # fmt: skip
             option(run)
-        return hotbook.command(name, short_help=short_help)(run)
+        return group.command(name, short_help=short_help)(run)
 
     return make
 
@@ -113,6 +116,23 @@ class told_errors:  # noqa: N801 - reads as a statement
 
 def exit_code_of(error: api.HotbookError) -> int:
     return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
+
+
+def moment_of(text: str | None, field: str) -> int | None:
+    """A time as people and programs write it, in epoch milliseconds."""
+    if text is None:
+        return None
+    try:
+        ms = int(text) if text.isdecimal() else epoch_ms(datetime.fromisoformat(text))
+    except (ValueError, OverflowError, api.InvalidArgument):
+        ms = -1
+    if not 0 <= ms <= MS_MAX:
+        raise api.InvalidArgument(
+            f"{field} must be ISO 8601 with a time zone (2026-01-31T12:00:00Z), or epoch "
+            f"milliseconds, not {text[:40]!r}",
+            field=field,
+        )
+    return ms
 
 
 def confirm(warning: str, count: int, yes: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from datetime import datetime
 from typing import IO, Any
 
 import click
@@ -11,9 +10,8 @@ import msgspec
 
 import hotbook as api
 from hotbook.cli import show
-from hotbook.cli.app import EXIT_NOT_FOUND, Asked, command, confirm, exit_code_of
+from hotbook.cli.app import EXIT_NOT_FOUND, Asked, command, confirm, exit_code_of, moment_of
 from hotbook_shared.bar import LateBar
-from hotbook_shared.model import MS_MAX, epoch_ms
 
 
 @command("hotkeys", "Every hotkey, with its counts.")
@@ -57,7 +55,7 @@ def list_(
     """Positions of each HOTKEY: the closed ones by close time, then the open ones."""
     if everyone == bool(hotkeys):
         raise click.UsageError("name at least one HOTKEY, or pass --all")
-    after = _moment(opened_after)
+    after = moment_of(opened_after, "opened_after")
     with asked.connect() as book:
         if everyone:
             found = _whole_book(book, open_only, after)
@@ -217,20 +215,3 @@ def _refusal(position: api.Position, error: api.HotbookError) -> dict[str, Any]:
         "message": error.message,
         "details": dict(error.details),
     }
-
-
-def _moment(text: str | None) -> int | None:
-    """A time as people and programs write it, in epoch milliseconds."""
-    if text is None:
-        return None
-    try:
-        ms = int(text) if text.isdecimal() else epoch_ms(datetime.fromisoformat(text))
-    except (ValueError, OverflowError, api.InvalidArgument):
-        ms = -1
-    if not 0 <= ms <= MS_MAX:
-        raise api.InvalidArgument(
-            f"opened_after must be ISO 8601 with a time zone (2026-01-31T12:00:00Z), or epoch "
-            f"milliseconds, not {text[:40]!r}",
-            field="opened_after",
-        )
-    return ms

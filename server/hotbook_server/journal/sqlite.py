@@ -49,8 +49,8 @@ from hotbook_server.journal.store import (
     lock_folder,
     make_folder,
     open_store,
-    sync,
 )
+from hotbook_shared.disk import sync
 from hotbook_shared.errors import DiskFull
 from hotbook_shared.model import Durability
 from hotbook_shared.record import Change, ChangeKind, Record

@@ -14,6 +14,7 @@ from typing import IO
 
 import apsw
 
+from hotbook_shared.disk import sync
 from hotbook_shared.model import Durability
 
 STORE_NAME = "hotbook.db"
@@ -35,14 +36,6 @@ def make_folder(folder: Path) -> None:
     if not folder.is_dir():
         folder.mkdir(parents=True)
         sync(folder.parent)
-
-
-def sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def lock_folder(folder: Path) -> IO[str]:

@@ -22,7 +22,6 @@ from google.protobuf.message_factory import GetMessageClass
 from hotbook_server.config import Settings
 from hotbook_server.logs import log
 from hotbook_server.telemetry import Telemetry
-from hotbook_shared import wire
 from hotbook_shared.errors import (
     DeadlineExceeded,
     HotbookError,
@@ -31,6 +30,7 @@ from hotbook_shared.errors import (
     QueueFull,
     Unavailable,
 )
+from hotbook_shared.status import error_metadata, error_to_status
 
 CORRELATION_KEY = "x-correlation-id"
 _CORRELATION = re.compile(r"[\x21-\x7e]{1,128}").fullmatch
@@ -205,10 +205,10 @@ class Guard:
 
     async def _refuse(self, call: Call, error: HotbookError) -> NoReturn:
         self._telemetry.record(f"refused.{error.code}")
-        status, message, details = wire.error_to_status(error)
+        status, message, details = error_to_status(error)
         log.debug("refused", rpc=call.method, code=error.code, reason=message,
                   correlation_id=call.correlation_id)  # fmt: skip
-        await call.context.abort(status, message, wire.error_metadata(details))
+        await call.context.abort(status, message, error_metadata(details))
         raise AssertionError("abort raises")
 
     async def _fail(self, call: Call, error: Exception) -> NoReturn:

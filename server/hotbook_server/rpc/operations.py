@@ -19,12 +19,14 @@ from hotbook_server.rpc import shape
 from hotbook_server.rpc.guard import Call
 from hotbook_server.telemetry import Telemetry
 from hotbook_shared import __version__
+from hotbook_shared.digest import ContentDigest
 from hotbook_shared.errors import InvalidArgument, Unsupported
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.wire import DURABILITY_NUMBER
 
 PROBLEMS_TOLD = 100
 CHUNK_BYTES = 1024 * 1024
+LOOKED_AT_ONCE = 250
 
 
 class OperationsService:
@@ -118,6 +120,22 @@ class OperationsService:
             quarantined=found,
             changed=changed,
         ).SerializeToString()
+
+    async def digests(self, request: pb.DigestsRequest, call: Call) -> bytes:  # noqa: ARG002
+        """Of every position as it stood when the call came, some at a time."""
+        book = self._engine.book
+        index = book.positions.open if request.open_only else book.positions.by_hotkey
+        found = {hotkey: list(held.values()) for hotkey, held in sorted(index.items())}
+        reply, looked_at = pb.DigestsReply(revision=book.revision), 0
+        for hotkey, records in found.items():
+            digest = ContentDigest()
+            for record in records:
+                looked_at += 1
+                if looked_at % LOOKED_AT_ONCE == 0:
+                    await asyncio.sleep(0)  # readers and writers go on
+                digest.add(record.wire)
+            reply.hotkeys.add(hotkey=hotkey, digest=str(digest), positions=digest.positions)
+        return reply.SerializeToString()
 
     async def backup(self, request: pb.BackupRequest, call: Call) -> AsyncIterator[bytes]:  # noqa: ARG002
         if not self._settings.on_disk:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 
-from google.protobuf.message import DecodeError
-
 from hotbook_server.clock import Clock
 from hotbook_server.commands import (
     AnyOutcome,
@@ -33,7 +31,8 @@ from hotbook_shared.errors import (
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.pb import records_pb2 as raw
 from hotbook_shared.record import Record
-from hotbook_shared.wire import DURABILITY_NUMBER, refusal_to_wire
+from hotbook_shared.status import refusal_to_wire
+from hotbook_shared.wire import DURABILITY_NUMBER
 
 YIELD_AFTER_ORDERS = 500
 """How many orders of one request are looked at between two turns of the loop."""
@@ -261,7 +260,7 @@ class PositionsService:
         for own in ("version", "revision", "updated_ms"):
             position.ClearField(own)
         body = position.SerializeToString()
-        _check_listable(body, at)
+        shape.check_listable(body, at)
         return Save(
             position.hotkey,
             position.position_uuid,
@@ -315,27 +314,6 @@ class PositionsService:
             replaced_uuid=done.replaced_uuid,
             durability=self._durability,
         )
-
-
-def _check_listable(body: bytes, at: str) -> None:
-    """Unknown fields may be nested so deep that they parse here, but no more in a listing."""
-    inner = _FIELD_1 + _varint(len(body)) + body
-    try:
-        raw.NestedHeader.FromString(_FIELD_1 + _varint(len(inner)) + inner)
-    except DecodeError:
-        raise InvalidArgument(f"{at} is nested too deep", field=at) from None
-
-
-_FIELD_1 = b"\x0a"  # tag of a field with the number 1 that holds bytes
-
-
-def _varint(number: int) -> bytes:
-    encoded = bytearray()
-    while number > 127:
-        encoded.append(number & 127 | 128)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
 
 
 def _expected(

@@ -8,19 +8,22 @@ right" or "look closely"; tests/server/test_shape.py holds it to that.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from operator import attrgetter
+from typing import Any
 
 import msgspec
+from google.protobuf.message import DecodeError
 
 from hotbook_shared.errors import InvalidArgument
-from hotbook_shared.model import MS_MAX
-from hotbook_shared.money import check_leg_number, check_number, plain_numbers
+from hotbook_shared.model import MS_MAX, UUID_MAX
+from hotbook_shared.money import are_plain, check_leg_number, check_number, from_text
 from hotbook_shared.pb import hotbook_pb2 as pb
+from hotbook_shared.pb import records_pb2 as raw
 from hotbook_shared.wire import EXECUTION_TYPES, ORDER_SOURCES, PATTERN_TYPES, SIDES, extra_from
 
 HOTKEY_MAX = 128
-UUID_MAX = 256
 PAIR_MAX = 32
 REQUEST_ID_MAX = 128
 TIMEFRAME_MAX = 16
@@ -49,15 +52,14 @@ _read_position = attrgetter(
     "hotkey", "position_uuid", "trade_pair", "side", "open_ms", "orders", "campaign_id",
     "pattern_type", "signal_id", "timeframe", "extra",
 )  # fmt: skip
-_read_position_numbers = attrgetter(*_POSITION_SIGNED, *_POSITION_UNSIGNED)
+_read_position_signed = attrgetter(*_POSITION_SIGNED)
+_read_position_unsigned = attrgetter(*_POSITION_UNSIGNED)
 _read_order = attrgetter(
     "order_uuid", "type", "execution_type", "source", "processed_ms", "price_sources", "extra"
 )
-_read_order_numbers = attrgetter(*_ORDER_SIGNED, *_ORDER_UNSIGNED)
+_read_order_signed = attrgetter(*_ORDER_SIGNED)
+_read_order_unsigned = attrgetter(*_ORDER_UNSIGNED)
 _read_source_numbers = attrgetter(*_SOURCE_UNSIGNED)
-_position_numbers_are_plain = plain_numbers(len(_POSITION_SIGNED), len(_POSITION_UNSIGNED))
-_order_numbers_are_plain = plain_numbers(len(_ORDER_SIGNED), len(_ORDER_UNSIGNED))
-_source_numbers_are_plain = plain_numbers(0, len(_SOURCE_UNSIGNED))
 
 
 def check_position(position: pb.Position, orders_max: int, at: str = "position") -> None:
@@ -78,11 +80,26 @@ def _is_certainly_right(position: pb.Position, orders_max: int) -> bool:
         and (not position.HasField("close_ms") or open_ms <= position.close_ms <= MS_MAX)
         and not (campaign or pattern or signal or timeframe)
         and _is_extra(extra)
-        and _position_numbers_are_plain(_read_position_numbers(position))
         and (not position.stop_loss or Decimal(position.stop_loss) > 0)
         and len(orders) <= orders_max
         and all(map(_is_order_certainly_right, orders))
+        and _numbers_are_plain(position, orders)
     )
+
+
+def _numbers_are_plain(position: pb.Position | None, orders: Iterable[pb.Order]) -> bool:
+    """All numbers of a position, its orders and their price sources, looked at together."""
+    signed: list[str] = []
+    unsigned: list[str] = []
+    if position is not None:
+        signed += _read_position_signed(position)
+        unsigned += _read_position_unsigned(position)
+    for order in orders:
+        signed += _read_order_signed(order)
+        unsigned += _read_order_unsigned(order)
+        for source in order.price_sources:
+            unsigned += _read_source_numbers(source)
+    return are_plain(signed, signed=True) and are_plain(unsigned, signed=False)
 
 
 def _is_order_certainly_right(order: pb.Order) -> bool:
@@ -94,18 +111,13 @@ def _is_order_certainly_right(order: pb.Order) -> bool:
         and 0 <= source < len(ORDER_SOURCES)
         and 0 <= processed_ms <= MS_MAX
         and _is_extra(extra)
-        and _order_numbers_are_plain(_read_order_numbers(order))
         and len(price_sources) <= PRICE_SOURCES_MAX
         and all(map(_is_source_certainly_right, price_sources))
     )
 
 
 def _is_source_certainly_right(source: pb.PriceSource) -> bool:
-    return (
-        len(source.source) <= SOURCE_NAME_MAX
-        and _is_extra(source.extra)
-        and _source_numbers_are_plain(_read_source_numbers(source))
-    )
+    return len(source.source) <= SOURCE_NAME_MAX and _is_extra(source.extra)
 
 
 def _is_extra(text: str) -> bool:
@@ -165,6 +177,50 @@ def check_time(ms: int, field: str) -> None:
 def check_version(version: int, field: str) -> None:
     if version > VERSION_MAX:
         raise InvalidArgument(f"{field} is no version: {version}", field=field)
+
+
+def check_choice(number: int, choices: Any, field: str) -> None:
+    if number not in choices.values():
+        raise InvalidArgument(f"{field} has the unknown value {number}", field=field)
+
+
+def check_order(order: pb.Order) -> None:
+    """One order by itself: its shape, and that its signs say what its type says."""
+    if not (_is_order_certainly_right(order) and _numbers_are_plain(None, [order])):
+        _judge_order(order, "order")
+    check_listable(pb.Position(orders=[order]).SerializeToString(), "order")
+    if abs(from_text(order.slippage)) > 1:
+        raise InvalidArgument(
+            f"order.slippage must be from -1 to 1: {order.slippage}", field="order.slippage"
+        )
+    if order.type == pb.SIDE_LONG:
+        for name in ("leverage", "quantity", "value"):
+            if getattr(order, name).startswith("-"):
+                raise InvalidArgument(
+                    f"order.{name} of a LONG must not be negative: {getattr(order, name)}",
+                    field=f"order.{name}",
+                )
+
+
+def check_listable(body: bytes, at: str) -> None:
+    """Unknown fields may be nested so deep that they parse here, but no more in a listing."""
+    inner = _FIELD_1 + _varint(len(body)) + body
+    try:
+        raw.NestedHeader.FromString(_FIELD_1 + _varint(len(inner)) + inner)
+    except DecodeError:
+        raise InvalidArgument(f"{at} is nested too deep", field=at) from None
+
+
+_FIELD_1 = b"\x0a"  # tag of a field with the number 1 that holds bytes
+
+
+def _varint(number: int) -> bytes:
+    encoded = bytearray()
+    while number > 127:
+        encoded.append(number & 127 | 128)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)
 
 
 def _judge_position(position: pb.Position, orders_max: int, at: str) -> None:

@@ -51,6 +51,16 @@ class Durability(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DURABILITY_FSYNC: _ClassVar[Durability]
     DURABILITY_RELAXED: _ClassVar[Durability]
     DURABILITY_MEMORY: _ClassVar[Durability]
+
+class OnFlip(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ON_FLIP_CLOSE: _ClassVar[OnFlip]
+    ON_FLIP_REVERSE: _ClassVar[OnFlip]
+
+class OnLimit(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ON_LIMIT_REFUSE: _ClassVar[OnLimit]
+    ON_LIMIT_CLOSE: _ClassVar[OnLimit]
 SIDE_UNSPECIFIED: Side
 SIDE_LONG: Side
 SIDE_SHORT: Side
@@ -80,6 +90,10 @@ DURABILITY_UNSPECIFIED: Durability
 DURABILITY_FSYNC: Durability
 DURABILITY_RELAXED: Durability
 DURABILITY_MEMORY: Durability
+ON_FLIP_CLOSE: OnFlip
+ON_FLIP_REVERSE: OnFlip
+ON_LIMIT_REFUSE: OnLimit
+ON_LIMIT_CLOSE: OnLimit
 
 class PriceSource(_message.Message):
     __slots__ = ("source", "timespan_ms", "open", "close", "vwap", "high", "low", "start_ms", "websocket", "lag_ms", "bid", "ask", "extra")
@@ -451,6 +465,261 @@ class DeleteReply(_message.Message):
     durability: Durability
     def __init__(self, revision: _Optional[int] = ..., existed: _Optional[bool] = ..., durability: _Optional[_Union[Durability, str]] = ...) -> None: ...
 
+class PlaceOrderRequest(_message.Message):
+    __slots__ = ("hotkey", "trade_pair", "order", "request_id", "account_size", "on_flip", "on_limit", "portfolio_leverage_max")
+    HOTKEY_FIELD_NUMBER: _ClassVar[int]
+    TRADE_PAIR_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_SIZE_FIELD_NUMBER: _ClassVar[int]
+    ON_FLIP_FIELD_NUMBER: _ClassVar[int]
+    ON_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    PORTFOLIO_LEVERAGE_MAX_FIELD_NUMBER: _ClassVar[int]
+    hotkey: str
+    trade_pair: str
+    order: Order
+    request_id: str
+    account_size: str
+    on_flip: OnFlip
+    on_limit: OnLimit
+    portfolio_leverage_max: str
+    def __init__(self, hotkey: _Optional[str] = ..., trade_pair: _Optional[str] = ..., order: _Optional[_Union[Order, _Mapping]] = ..., request_id: _Optional[str] = ..., account_size: _Optional[str] = ..., on_flip: _Optional[_Union[OnFlip, str]] = ..., on_limit: _Optional[_Union[OnLimit, str]] = ..., portfolio_leverage_max: _Optional[str] = ...) -> None: ...
+
+class PlaceOrderReply(_message.Message):
+    __slots__ = ("revision", "position", "closed", "durability", "repeated")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    CLOSED_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    REPEATED_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    position: Position
+    closed: Position
+    durability: Durability
+    repeated: bool
+    def __init__(self, revision: _Optional[int] = ..., position: _Optional[_Union[Position, _Mapping]] = ..., closed: _Optional[_Union[Position, _Mapping]] = ..., durability: _Optional[_Union[Durability, str]] = ..., repeated: _Optional[bool] = ...) -> None: ...
+
+class ClosePositionRequest(_message.Message):
+    __slots__ = ("hotkey", "trade_pair", "position_uuid", "price", "at_ms", "source", "request_id")
+    HOTKEY_FIELD_NUMBER: _ClassVar[int]
+    TRADE_PAIR_FIELD_NUMBER: _ClassVar[int]
+    POSITION_UUID_FIELD_NUMBER: _ClassVar[int]
+    PRICE_FIELD_NUMBER: _ClassVar[int]
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    hotkey: str
+    trade_pair: str
+    position_uuid: str
+    price: str
+    at_ms: int
+    source: OrderSource
+    request_id: str
+    def __init__(self, hotkey: _Optional[str] = ..., trade_pair: _Optional[str] = ..., position_uuid: _Optional[str] = ..., price: _Optional[str] = ..., at_ms: _Optional[int] = ..., source: _Optional[_Union[OrderSource, str]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class ExposureRequest(_message.Message):
+    __slots__ = ("hotkey",)
+    HOTKEY_FIELD_NUMBER: _ClassVar[int]
+    hotkey: str
+    def __init__(self, hotkey: _Optional[str] = ...) -> None: ...
+
+class PairExposure(_message.Message):
+    __slots__ = ("trade_pair", "category", "net_leverage", "multiplier", "leverage")
+    TRADE_PAIR_FIELD_NUMBER: _ClassVar[int]
+    CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    NET_LEVERAGE_FIELD_NUMBER: _ClassVar[int]
+    MULTIPLIER_FIELD_NUMBER: _ClassVar[int]
+    LEVERAGE_FIELD_NUMBER: _ClassVar[int]
+    trade_pair: str
+    category: str
+    net_leverage: str
+    multiplier: str
+    leverage: str
+    def __init__(self, trade_pair: _Optional[str] = ..., category: _Optional[str] = ..., net_leverage: _Optional[str] = ..., multiplier: _Optional[str] = ..., leverage: _Optional[str] = ...) -> None: ...
+
+class ExposureReply(_message.Message):
+    __slots__ = ("revision", "leverage", "pairs", "categories")
+    class CategoriesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    LEVERAGE_FIELD_NUMBER: _ClassVar[int]
+    PAIRS_FIELD_NUMBER: _ClassVar[int]
+    CATEGORIES_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    leverage: str
+    pairs: _containers.RepeatedCompositeFieldContainer[PairExposure]
+    categories: _containers.ScalarMap[str, str]
+    def __init__(self, revision: _Optional[int] = ..., leverage: _Optional[str] = ..., pairs: _Optional[_Iterable[_Union[PairExposure, _Mapping]]] = ..., categories: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
+class PairPrice(_message.Message):
+    __slots__ = ("trade_pair", "price")
+    TRADE_PAIR_FIELD_NUMBER: _ClassVar[int]
+    PRICE_FIELD_NUMBER: _ClassVar[int]
+    trade_pair: str
+    price: str
+    def __init__(self, trade_pair: _Optional[str] = ..., price: _Optional[str] = ...) -> None: ...
+
+class CloseAllRequest(_message.Message):
+    __slots__ = ("pairs", "at_ms", "source", "request_id")
+    PAIRS_FIELD_NUMBER: _ClassVar[int]
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    pairs: _containers.RepeatedCompositeFieldContainer[PairPrice]
+    at_ms: int
+    source: OrderSource
+    request_id: str
+    def __init__(self, pairs: _Optional[_Iterable[_Union[PairPrice, _Mapping]]] = ..., at_ms: _Optional[int] = ..., source: _Optional[_Union[OrderSource, str]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class PositionName(_message.Message):
+    __slots__ = ("hotkey", "position_uuid", "trade_pair")
+    HOTKEY_FIELD_NUMBER: _ClassVar[int]
+    POSITION_UUID_FIELD_NUMBER: _ClassVar[int]
+    TRADE_PAIR_FIELD_NUMBER: _ClassVar[int]
+    hotkey: str
+    position_uuid: str
+    trade_pair: str
+    def __init__(self, hotkey: _Optional[str] = ..., position_uuid: _Optional[str] = ..., trade_pair: _Optional[str] = ...) -> None: ...
+
+class CloseAllReply(_message.Message):
+    __slots__ = ("revision", "closed", "durability")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    CLOSED_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    closed: _containers.RepeatedCompositeFieldContainer[PositionName]
+    durability: Durability
+    def __init__(self, revision: _Optional[int] = ..., closed: _Optional[_Iterable[_Union[PositionName, _Mapping]]] = ..., durability: _Optional[_Union[Durability, str]] = ...) -> None: ...
+
+class OrderSpanRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class OrderSpanReply(_message.Message):
+    __slots__ = ("revision", "first_ms", "last_ms")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    FIRST_MS_FIELD_NUMBER: _ClassVar[int]
+    LAST_MS_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    first_ms: int
+    last_ms: int
+    def __init__(self, revision: _Optional[int] = ..., first_ms: _Optional[int] = ..., last_ms: _Optional[int] = ...) -> None: ...
+
+class TradePair(_message.Message):
+    __slots__ = ("trade_pair", "category", "leverage_min", "leverage_max", "multiplier", "lot_size", "spread_rate")
+    TRADE_PAIR_FIELD_NUMBER: _ClassVar[int]
+    CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    LEVERAGE_MIN_FIELD_NUMBER: _ClassVar[int]
+    LEVERAGE_MAX_FIELD_NUMBER: _ClassVar[int]
+    MULTIPLIER_FIELD_NUMBER: _ClassVar[int]
+    LOT_SIZE_FIELD_NUMBER: _ClassVar[int]
+    SPREAD_RATE_FIELD_NUMBER: _ClassVar[int]
+    trade_pair: str
+    category: str
+    leverage_min: str
+    leverage_max: str
+    multiplier: str
+    lot_size: str
+    spread_rate: str
+    def __init__(self, trade_pair: _Optional[str] = ..., category: _Optional[str] = ..., leverage_min: _Optional[str] = ..., leverage_max: _Optional[str] = ..., multiplier: _Optional[str] = ..., lot_size: _Optional[str] = ..., spread_rate: _Optional[str] = ...) -> None: ...
+
+class ListPairsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListPairsReply(_message.Message):
+    __slots__ = ("pairs",)
+    PAIRS_FIELD_NUMBER: _ClassVar[int]
+    pairs: _containers.RepeatedCompositeFieldContainer[TradePair]
+    def __init__(self, pairs: _Optional[_Iterable[_Union[TradePair, _Mapping]]] = ...) -> None: ...
+
+class SplitRequest(_message.Message):
+    __slots__ = ("hotkey", "position_uuid", "request_id")
+    HOTKEY_FIELD_NUMBER: _ClassVar[int]
+    POSITION_UUID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    hotkey: str
+    position_uuid: str
+    request_id: str
+    def __init__(self, hotkey: _Optional[str] = ..., position_uuid: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class SplitOutcome(_message.Message):
+    __slots__ = ("hotkey", "position_uuid", "parts", "kept", "closed_by_flat", "closed_by_net", "return_before", "return_after", "refused")
+    HOTKEY_FIELD_NUMBER: _ClassVar[int]
+    POSITION_UUID_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FIELD_NUMBER: _ClassVar[int]
+    CLOSED_BY_FLAT_FIELD_NUMBER: _ClassVar[int]
+    CLOSED_BY_NET_FIELD_NUMBER: _ClassVar[int]
+    RETURN_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    RETURN_AFTER_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    hotkey: str
+    position_uuid: str
+    parts: _containers.RepeatedScalarFieldContainer[str]
+    kept: _containers.RepeatedScalarFieldContainer[str]
+    closed_by_flat: int
+    closed_by_net: int
+    return_before: str
+    return_after: str
+    refused: Refusal
+    def __init__(self, hotkey: _Optional[str] = ..., position_uuid: _Optional[str] = ..., parts: _Optional[_Iterable[str]] = ..., kept: _Optional[_Iterable[str]] = ..., closed_by_flat: _Optional[int] = ..., closed_by_net: _Optional[int] = ..., return_before: _Optional[str] = ..., return_after: _Optional[str] = ..., refused: _Optional[_Union[Refusal, _Mapping]] = ...) -> None: ...
+
+class SplitReply(_message.Message):
+    __slots__ = ("revision", "split", "durability")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    SPLIT_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    split: SplitOutcome
+    durability: Durability
+    def __init__(self, revision: _Optional[int] = ..., split: _Optional[_Union[SplitOutcome, _Mapping]] = ..., durability: _Optional[_Union[Durability, str]] = ...) -> None: ...
+
+class SplitAllRequest(_message.Message):
+    __slots__ = ("dry_run",)
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    dry_run: bool
+    def __init__(self, dry_run: _Optional[bool] = ...) -> None: ...
+
+class SplitAllFrame(_message.Message):
+    __slots__ = ("revision", "total", "done", "splits")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    DONE_FIELD_NUMBER: _ClassVar[int]
+    SPLITS_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    total: int
+    done: int
+    splits: _containers.RepeatedCompositeFieldContainer[SplitOutcome]
+    def __init__(self, revision: _Optional[int] = ..., total: _Optional[int] = ..., done: _Optional[int] = ..., splits: _Optional[_Iterable[_Union[SplitOutcome, _Mapping]]] = ...) -> None: ...
+
+class SplitStatsRequest(_message.Message):
+    __slots__ = ("hotkey",)
+    HOTKEY_FIELD_NUMBER: _ClassVar[int]
+    hotkey: str
+    def __init__(self, hotkey: _Optional[str] = ...) -> None: ...
+
+class SplitStatsReply(_message.Message):
+    __slots__ = ("positions", "parts", "closed_by_flat", "closed_by_net", "return_before", "return_after")
+    POSITIONS_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    CLOSED_BY_FLAT_FIELD_NUMBER: _ClassVar[int]
+    CLOSED_BY_NET_FIELD_NUMBER: _ClassVar[int]
+    RETURN_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    RETURN_AFTER_FIELD_NUMBER: _ClassVar[int]
+    positions: int
+    parts: int
+    closed_by_flat: int
+    closed_by_net: int
+    return_before: str
+    return_after: str
+    def __init__(self, positions: _Optional[int] = ..., parts: _Optional[int] = ..., closed_by_flat: _Optional[int] = ..., closed_by_net: _Optional[int] = ..., return_before: _Optional[str] = ..., return_after: _Optional[str] = ...) -> None: ...
+
 class ClearRequest(_message.Message):
     __slots__ = ("hotkey", "every_hotkey", "expected_count", "request_id")
     HOTKEY_FIELD_NUMBER: _ClassVar[int]
@@ -600,3 +869,27 @@ class BackupFrame(_message.Message):
     data: bytes
     sha256: str
     def __init__(self, revision: _Optional[int] = ..., total_bytes: _Optional[int] = ..., data: _Optional[bytes] = ..., sha256: _Optional[str] = ...) -> None: ...
+
+class DigestsRequest(_message.Message):
+    __slots__ = ("open_only",)
+    OPEN_ONLY_FIELD_NUMBER: _ClassVar[int]
+    open_only: bool
+    def __init__(self, open_only: _Optional[bool] = ...) -> None: ...
+
+class HotkeyDigest(_message.Message):
+    __slots__ = ("hotkey", "digest", "positions")
+    HOTKEY_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    POSITIONS_FIELD_NUMBER: _ClassVar[int]
+    hotkey: str
+    digest: str
+    positions: int
+    def __init__(self, hotkey: _Optional[str] = ..., digest: _Optional[str] = ..., positions: _Optional[int] = ...) -> None: ...
+
+class DigestsReply(_message.Message):
+    __slots__ = ("revision", "hotkeys")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    HOTKEYS_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    hotkeys: _containers.RepeatedCompositeFieldContainer[HotkeyDigest]
+    def __init__(self, revision: _Optional[int] = ..., hotkeys: _Optional[_Iterable[_Union[HotkeyDigest, _Mapping]]] = ...) -> None: ...

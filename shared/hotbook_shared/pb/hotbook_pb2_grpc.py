@@ -504,6 +504,479 @@ class Positions:
             _registered_method=True)
 
 
+class OrdersStub:
+    """---------------------------------------------------------------------------- orders
+
+    Orders: what they do to positions, and what open positions amount to.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.PlaceOrder = channel.unary_unary(
+                '/hotbook.v1.Orders/PlaceOrder',
+                request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.PlaceOrderRequest.SerializeToString,
+                response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.PlaceOrderReply.FromString,
+                _registered_method=True)
+        self.ClosePosition = channel.unary_unary(
+                '/hotbook.v1.Orders/ClosePosition',
+                request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.ClosePositionRequest.SerializeToString,
+                response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.PlaceOrderReply.FromString,
+                _registered_method=True)
+        self.CloseAll = channel.unary_unary(
+                '/hotbook.v1.Orders/CloseAll',
+                request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.CloseAllRequest.SerializeToString,
+                response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.CloseAllReply.FromString,
+                _registered_method=True)
+        self.Exposure = channel.unary_unary(
+                '/hotbook.v1.Orders/Exposure',
+                request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.ExposureRequest.SerializeToString,
+                response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.ExposureReply.FromString,
+                _registered_method=True)
+        self.OrderSpan = channel.unary_unary(
+                '/hotbook.v1.Orders/OrderSpan',
+                request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.OrderSpanRequest.SerializeToString,
+                response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.OrderSpanReply.FromString,
+                _registered_method=True)
+        self.ListPairs = channel.unary_unary(
+                '/hotbook.v1.Orders/ListPairs',
+                request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.ListPairsRequest.SerializeToString,
+                response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.ListPairsReply.FromString,
+                _registered_method=True)
+
+
+class OrdersServicer:
+    """---------------------------------------------------------------------------- orders
+
+    Orders: what they do to positions, and what open positions amount to.
+    """
+
+    def PlaceOrder(self, request, context):
+        """Adds an order to the open position of a hotkey on a pair, or opens one with it; the figures are
+        those that the orders amount to. All checks and all effects in one commit.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ClosePosition(self, request, context):
+        """Closes one open position with a FLAT.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CloseAll(self, request, context):
+        """Closes everything that is open on the named pairs, in one commit: for pairs that are suspended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Exposure(self, request, context):
+        """What a hotkey's open positions amount to: leverage by pair, by category and in all.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OrderSpan(self, request, context):
+        """The first and the last time at which an order was processed, over the whole book.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPairs(self, request, context):
+        """The registry of trade pairs in force.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_OrdersServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'PlaceOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.PlaceOrder,
+                    request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.PlaceOrderRequest.FromString,
+                    response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.PlaceOrderReply.SerializeToString,
+            ),
+            'ClosePosition': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClosePosition,
+                    request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.ClosePositionRequest.FromString,
+                    response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.PlaceOrderReply.SerializeToString,
+            ),
+            'CloseAll': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloseAll,
+                    request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.CloseAllRequest.FromString,
+                    response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.CloseAllReply.SerializeToString,
+            ),
+            'Exposure': grpc.unary_unary_rpc_method_handler(
+                    servicer.Exposure,
+                    request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.ExposureRequest.FromString,
+                    response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.ExposureReply.SerializeToString,
+            ),
+            'OrderSpan': grpc.unary_unary_rpc_method_handler(
+                    servicer.OrderSpan,
+                    request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.OrderSpanRequest.FromString,
+                    response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.OrderSpanReply.SerializeToString,
+            ),
+            'ListPairs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPairs,
+                    request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.ListPairsRequest.FromString,
+                    response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.ListPairsReply.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'hotbook.v1.Orders', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('hotbook.v1.Orders', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class Orders:
+    """---------------------------------------------------------------------------- orders
+
+    Orders: what they do to positions, and what open positions amount to.
+    """
+
+    @staticmethod
+    def PlaceOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hotbook.v1.Orders/PlaceOrder',
+            hotbook__shared_dot_pb_dot_hotbook__pb2.PlaceOrderRequest.SerializeToString,
+            hotbook__shared_dot_pb_dot_hotbook__pb2.PlaceOrderReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClosePosition(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hotbook.v1.Orders/ClosePosition',
+            hotbook__shared_dot_pb_dot_hotbook__pb2.ClosePositionRequest.SerializeToString,
+            hotbook__shared_dot_pb_dot_hotbook__pb2.PlaceOrderReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloseAll(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hotbook.v1.Orders/CloseAll',
+            hotbook__shared_dot_pb_dot_hotbook__pb2.CloseAllRequest.SerializeToString,
+            hotbook__shared_dot_pb_dot_hotbook__pb2.CloseAllReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Exposure(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hotbook.v1.Orders/Exposure',
+            hotbook__shared_dot_pb_dot_hotbook__pb2.ExposureRequest.SerializeToString,
+            hotbook__shared_dot_pb_dot_hotbook__pb2.ExposureReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OrderSpan(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hotbook.v1.Orders/OrderSpan',
+            hotbook__shared_dot_pb_dot_hotbook__pb2.OrderSpanRequest.SerializeToString,
+            hotbook__shared_dot_pb_dot_hotbook__pb2.OrderSpanReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPairs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hotbook.v1.Orders/ListPairs',
+            hotbook__shared_dot_pb_dot_hotbook__pb2.ListPairsRequest.SerializeToString,
+            hotbook__shared_dot_pb_dot_hotbook__pb2.ListPairsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class SplittingStub:
+    """---------------------------------------------------------------------------- splitting
+
+    Positions whose orders go on after they were closed.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.Split = channel.unary_unary(
+                '/hotbook.v1.Splitting/Split',
+                request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.SplitRequest.SerializeToString,
+                response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.SplitReply.FromString,
+                _registered_method=True)
+        self.SplitAll = channel.unary_stream(
+                '/hotbook.v1.Splitting/SplitAll',
+                request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.SplitAllRequest.SerializeToString,
+                response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.SplitAllFrame.FromString,
+                _registered_method=True)
+        self.SplitStats = channel.unary_unary(
+                '/hotbook.v1.Splitting/SplitStats',
+                request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.SplitStatsRequest.SerializeToString,
+                response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.SplitStatsReply.FromString,
+                _registered_method=True)
+
+
+class SplittingServicer:
+    """---------------------------------------------------------------------------- splitting
+
+    Positions whose orders go on after they were closed.
+    """
+
+    def Split(self, request, context):
+        """Makes a position of each part of one whose orders go on after it was closed, in one commit.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SplitAll(self, request, context):
+        """Splits every position that needs it, one commit for each; frames tell how far it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SplitStats(self, request, context):
+        """What splitting has done to one hotkey's positions since the server started.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_SplittingServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'Split': grpc.unary_unary_rpc_method_handler(
+                    servicer.Split,
+                    request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.SplitRequest.FromString,
+                    response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.SplitReply.SerializeToString,
+            ),
+            'SplitAll': grpc.unary_stream_rpc_method_handler(
+                    servicer.SplitAll,
+                    request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.SplitAllRequest.FromString,
+                    response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.SplitAllFrame.SerializeToString,
+            ),
+            'SplitStats': grpc.unary_unary_rpc_method_handler(
+                    servicer.SplitStats,
+                    request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.SplitStatsRequest.FromString,
+                    response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.SplitStatsReply.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'hotbook.v1.Splitting', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('hotbook.v1.Splitting', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class Splitting:
+    """---------------------------------------------------------------------------- splitting
+
+    Positions whose orders go on after they were closed.
+    """
+
+    @staticmethod
+    def Split(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hotbook.v1.Splitting/Split',
+            hotbook__shared_dot_pb_dot_hotbook__pb2.SplitRequest.SerializeToString,
+            hotbook__shared_dot_pb_dot_hotbook__pb2.SplitReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SplitAll(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/hotbook.v1.Splitting/SplitAll',
+            hotbook__shared_dot_pb_dot_hotbook__pb2.SplitAllRequest.SerializeToString,
+            hotbook__shared_dot_pb_dot_hotbook__pb2.SplitAllFrame.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SplitStats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hotbook.v1.Splitting/SplitStats',
+            hotbook__shared_dot_pb_dot_hotbook__pb2.SplitStatsRequest.SerializeToString,
+            hotbook__shared_dot_pb_dot_hotbook__pb2.SplitStatsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
 class OperationsStub:
     """---------------------------------------------------------------------------- operations
 
@@ -545,6 +1018,11 @@ class OperationsStub:
                 '/hotbook.v1.Operations/Backup',
                 request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.BackupRequest.SerializeToString,
                 response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.BackupFrame.FromString,
+                _registered_method=True)
+        self.Digests = channel.unary_unary(
+                '/hotbook.v1.Operations/Digests',
+                request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.DigestsRequest.SerializeToString,
+                response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.DigestsReply.FromString,
                 _registered_method=True)
 
 
@@ -596,6 +1074,13 @@ class OperationsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Digests(self, request, context):
+        """A digest of the content of each hotkey's positions; equal content, equal digest, in any book.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OperationsServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -628,6 +1113,11 @@ def add_OperationsServicer_to_server(servicer, server):
                     servicer.Backup,
                     request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.BackupRequest.FromString,
                     response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.BackupFrame.SerializeToString,
+            ),
+            'Digests': grpc.unary_unary_rpc_method_handler(
+                    servicer.Digests,
+                    request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.DigestsRequest.FromString,
+                    response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.DigestsReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -795,6 +1285,33 @@ class Operations:
             '/hotbook.v1.Operations/Backup',
             hotbook__shared_dot_pb_dot_hotbook__pb2.BackupRequest.SerializeToString,
             hotbook__shared_dot_pb_dot_hotbook__pb2.BackupFrame.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Digests(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hotbook.v1.Operations/Digests',
+            hotbook__shared_dot_pb_dot_hotbook__pb2.DigestsRequest.SerializeToString,
+            hotbook__shared_dot_pb_dot_hotbook__pb2.DigestsReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -22,31 +22,44 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from hotbook_shared.pb import hotbook_pb2 as hotbook__shared_dot_pb_dot_hotbook__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fhotbook_shared/pb/records.proto\x12\x12hotbook.records.v1\"\xce\x01\n\x0ePositionHeader\x12\x0e\n\x06hotkey\x18\x01 \x01(\t\x12\x15\n\rposition_uuid\x18\x02 \x01(\t\x12\x12\n\ntrade_pair\x18\x03 \x01(\t\x12\x0f\n\x07open_ms\x18\x05 \x01(\x03\x12\x15\n\x08\x63lose_ms\x18\x06 \x01(\x03H\x00\x88\x01\x01\x12\x14\n\x0cnet_leverage\x18\x0b \x01(\t\x12\x13\n\x0b\x63\x61mpaign_id\x18\x1e \x01(\t\x12\x0f\n\x07version\x18( \x01(\x04\x12\x10\n\x08revision\x18) \x01(\x04\x42\x0b\n\t_close_ms\"E\n\x0cPositionTail\x12\x0f\n\x07version\x18( \x01(\x04\x12\x10\n\x08revision\x18) \x01(\x04\x12\x12\n\nupdated_ms\x18* \x01(\x03\"\x84\x01\n\x0cNestedHeader\x12\x35\n\x05inner\x18\x01 \x01(\x0b\x32&.hotbook.records.v1.NestedHeader.Inner\x1a=\n\x05Inner\x12\x34\n\x08position\x18\x01 \x01(\x0b\x32\".hotbook.records.v1.PositionHeader\"E\n\rPositionReply\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x15\n\x08position\x18\x02 \x01(\x0cH\x00\x88\x01\x01\x42\x0b\n\t_position\"4\n\rListOpenReply\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x11\n\tpositions\x18\x02 \x03(\x0c\"4\n\x0fHotkeyPositions\x12\x0e\n\x06hotkey\x18\x01 \x01(\t\x12\x11\n\tpositions\x18\x02 \x03(\x0c\"l\n\tListReply\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x34\n\x07hotkeys\x18\x02 \x03(\x0b\x32#.hotbook.records.v1.HotkeyPositions\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"?\n\tBookFrame\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\r\n\x05total\x18\x02 \x01(\x04\x12\x11\n\tpositions\x18\x03 \x03(\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fhotbook_shared/pb/records.proto\x12\x12hotbook.records.v1\x1a\x1fhotbook_shared/pb/hotbook.proto\"\xce\x01\n\x0ePositionHeader\x12\x0e\n\x06hotkey\x18\x01 \x01(\t\x12\x15\n\rposition_uuid\x18\x02 \x01(\t\x12\x12\n\ntrade_pair\x18\x03 \x01(\t\x12\x0f\n\x07open_ms\x18\x05 \x01(\x03\x12\x15\n\x08\x63lose_ms\x18\x06 \x01(\x03H\x00\x88\x01\x01\x12\x14\n\x0cnet_leverage\x18\x0b \x01(\t\x12\x13\n\x0b\x63\x61mpaign_id\x18\x1e \x01(\t\x12\x0f\n\x07version\x18( \x01(\x04\x12\x10\n\x08revision\x18) \x01(\x04\x42\x0b\n\t_close_ms\"E\n\x0cPositionTail\x12\x0f\n\x07version\x18( \x01(\x04\x12\x10\n\x08revision\x18) \x01(\x04\x12\x12\n\nupdated_ms\x18* \x01(\x03\"\xac\x02\n\x0cNestedHeader\x12\x35\n\x05inner\x18\x01 \x01(\x0b\x32&.hotbook.records.v1.NestedHeader.Inner\x1a\r\n\x0bPriceSource\x1aL\n\x05Order\x12\x43\n\rprice_sources\x18\x12 \x03(\x0b\x32,.hotbook.records.v1.NestedHeader.PriceSource\x1a\x42\n\x08Position\x12\x36\n\x06orders\x18\x07 \x03(\x0b\x32&.hotbook.records.v1.NestedHeader.Order\x1a\x44\n\x05Inner\x12;\n\x08position\x18\x01 \x01(\x0b\x32).hotbook.records.v1.NestedHeader.Position\"E\n\rPositionReply\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x15\n\x08position\x18\x02 \x01(\x0cH\x00\x88\x01\x01\x42\x0b\n\t_position\"4\n\rListOpenReply\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x11\n\tpositions\x18\x02 \x03(\x0c\"4\n\x0fHotkeyPositions\x12\x0e\n\x06hotkey\x18\x01 \x01(\t\x12\x11\n\tpositions\x18\x02 \x03(\x0c\"l\n\tListReply\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x34\n\x07hotkeys\x18\x02 \x03(\x0b\x32#.hotbook.records.v1.HotkeyPositions\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"?\n\tBookFrame\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\r\n\x05total\x18\x02 \x01(\x04\x12\x11\n\tpositions\x18\x03 \x03(\x0c\"\xa5\x01\n\x0fPlaceOrderReply\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x15\n\x08position\x18\x02 \x01(\x0cH\x00\x88\x01\x01\x12\x13\n\x06\x63losed\x18\x03 \x01(\x0cH\x01\x88\x01\x01\x12*\n\ndurability\x18\x04 \x01(\x0e\x32\x16.hotbook.v1.Durability\x12\x10\n\x08repeated\x18\x05 \x01(\x08\x42\x0b\n\t_positionB\t\n\x07_closed\"\x81\x01\n\nOrdersOnly\x12\x34\n\x06orders\x18\x07 \x03(\x0b\x32$.hotbook.records.v1.OrdersOnly.Order\x1a=\n\x05Order\x12\x1e\n\x04type\x18\x02 \x01(\x0e\x32\x10.hotbook.v1.Side\x12\x14\n\x0cprocessed_ms\x18\x11 \x01(\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'hotbook_shared.pb.records_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_POSITIONHEADER']._serialized_start=56
-  _globals['_POSITIONHEADER']._serialized_end=262
-  _globals['_POSITIONTAIL']._serialized_start=264
-  _globals['_POSITIONTAIL']._serialized_end=333
-  _globals['_NESTEDHEADER']._serialized_start=336
-  _globals['_NESTEDHEADER']._serialized_end=468
-  _globals['_NESTEDHEADER_INNER']._serialized_start=407
-  _globals['_NESTEDHEADER_INNER']._serialized_end=468
-  _globals['_POSITIONREPLY']._serialized_start=470
-  _globals['_POSITIONREPLY']._serialized_end=539
-  _globals['_LISTOPENREPLY']._serialized_start=541
-  _globals['_LISTOPENREPLY']._serialized_end=593
-  _globals['_HOTKEYPOSITIONS']._serialized_start=595
-  _globals['_HOTKEYPOSITIONS']._serialized_end=647
-  _globals['_LISTREPLY']._serialized_start=649
-  _globals['_LISTREPLY']._serialized_end=757
-  _globals['_BOOKFRAME']._serialized_start=759
-  _globals['_BOOKFRAME']._serialized_end=822
+  _globals['_POSITIONHEADER']._serialized_start=89
+  _globals['_POSITIONHEADER']._serialized_end=295
+  _globals['_POSITIONTAIL']._serialized_start=297
+  _globals['_POSITIONTAIL']._serialized_end=366
+  _globals['_NESTEDHEADER']._serialized_start=369
+  _globals['_NESTEDHEADER']._serialized_end=669
+  _globals['_NESTEDHEADER_PRICESOURCE']._serialized_start=440
+  _globals['_NESTEDHEADER_PRICESOURCE']._serialized_end=453
+  _globals['_NESTEDHEADER_ORDER']._serialized_start=455
+  _globals['_NESTEDHEADER_ORDER']._serialized_end=531
+  _globals['_NESTEDHEADER_POSITION']._serialized_start=533
+  _globals['_NESTEDHEADER_POSITION']._serialized_end=599
+  _globals['_NESTEDHEADER_INNER']._serialized_start=601
+  _globals['_NESTEDHEADER_INNER']._serialized_end=669
+  _globals['_POSITIONREPLY']._serialized_start=671
+  _globals['_POSITIONREPLY']._serialized_end=740
+  _globals['_LISTOPENREPLY']._serialized_start=742
+  _globals['_LISTOPENREPLY']._serialized_end=794
+  _globals['_HOTKEYPOSITIONS']._serialized_start=796
+  _globals['_HOTKEYPOSITIONS']._serialized_end=848
+  _globals['_LISTREPLY']._serialized_start=850
+  _globals['_LISTREPLY']._serialized_end=958
+  _globals['_BOOKFRAME']._serialized_start=960
+  _globals['_BOOKFRAME']._serialized_end=1023
+  _globals['_PLACEORDERREPLY']._serialized_start=1026
+  _globals['_PLACEORDERREPLY']._serialized_end=1191
+  _globals['_ORDERSONLY']._serialized_start=1194
+  _globals['_ORDERSONLY']._serialized_end=1323
+  _globals['_ORDERSONLY_ORDER']._serialized_start=1262
+  _globals['_ORDERSONLY_ORDER']._serialized_end=1323
 # @@protoc_insertion_point(module_scope)

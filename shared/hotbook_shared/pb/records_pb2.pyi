@@ -1,3 +1,4 @@
+from hotbook_shared.pb import hotbook_pb2 as _hotbook_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -40,11 +41,24 @@ class PositionTail(_message.Message):
 
 class NestedHeader(_message.Message):
     __slots__ = ("inner",)
+    class PriceSource(_message.Message):
+        __slots__ = ()
+        def __init__(self) -> None: ...
+    class Order(_message.Message):
+        __slots__ = ("price_sources",)
+        PRICE_SOURCES_FIELD_NUMBER: _ClassVar[int]
+        price_sources: _containers.RepeatedCompositeFieldContainer[NestedHeader.PriceSource]
+        def __init__(self, price_sources: _Optional[_Iterable[_Union[NestedHeader.PriceSource, _Mapping]]] = ...) -> None: ...
+    class Position(_message.Message):
+        __slots__ = ("orders",)
+        ORDERS_FIELD_NUMBER: _ClassVar[int]
+        orders: _containers.RepeatedCompositeFieldContainer[NestedHeader.Order]
+        def __init__(self, orders: _Optional[_Iterable[_Union[NestedHeader.Order, _Mapping]]] = ...) -> None: ...
     class Inner(_message.Message):
         __slots__ = ("position",)
         POSITION_FIELD_NUMBER: _ClassVar[int]
-        position: PositionHeader
-        def __init__(self, position: _Optional[_Union[PositionHeader, _Mapping]] = ...) -> None: ...
+        position: NestedHeader.Position
+        def __init__(self, position: _Optional[_Union[NestedHeader.Position, _Mapping]] = ...) -> None: ...
     INNER_FIELD_NUMBER: _ClassVar[int]
     inner: NestedHeader.Inner
     def __init__(self, inner: _Optional[_Union[NestedHeader.Inner, _Mapping]] = ...) -> None: ...
@@ -92,3 +106,30 @@ class BookFrame(_message.Message):
     total: int
     positions: _containers.RepeatedScalarFieldContainer[bytes]
     def __init__(self, revision: _Optional[int] = ..., total: _Optional[int] = ..., positions: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class PlaceOrderReply(_message.Message):
+    __slots__ = ("revision", "position", "closed", "durability", "repeated")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    CLOSED_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    REPEATED_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    position: bytes
+    closed: bytes
+    durability: _hotbook_pb2.Durability
+    repeated: bool
+    def __init__(self, revision: _Optional[int] = ..., position: _Optional[bytes] = ..., closed: _Optional[bytes] = ..., durability: _Optional[_Union[_hotbook_pb2.Durability, str]] = ..., repeated: _Optional[bool] = ...) -> None: ...
+
+class OrdersOnly(_message.Message):
+    __slots__ = ("orders",)
+    class Order(_message.Message):
+        __slots__ = ("type", "processed_ms")
+        TYPE_FIELD_NUMBER: _ClassVar[int]
+        PROCESSED_MS_FIELD_NUMBER: _ClassVar[int]
+        type: _hotbook_pb2.Side
+        processed_ms: int
+        def __init__(self, type: _Optional[_Union[_hotbook_pb2.Side, str]] = ..., processed_ms: _Optional[int] = ...) -> None: ...
+    ORDERS_FIELD_NUMBER: _ClassVar[int]
+    orders: _containers.RepeatedCompositeFieldContainer[OrdersOnly.Order]
+    def __init__(self, orders: _Optional[_Iterable[_Union[OrdersOnly.Order, _Mapping]]] = ...) -> None: ...

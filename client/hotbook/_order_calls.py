@@ -1,0 +1,170 @@
+"""Each rpc of orders and splitting once: its request, and what its reply means. No IO."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from hotbook._calls import Call, built, iterate, request_id
+from hotbook_shared import answers, wire
+from hotbook_shared.errors import InvalidArgument
+from hotbook_shared.model import (
+    Exposure,
+    Order,
+    OrderSource,
+    OrderSpan,
+    Placed,
+    PositionName,
+    Split,
+    SplitStats,
+    TradePair,
+    epoch_ms,
+)
+from hotbook_shared.money import to_text
+from hotbook_shared.pb import hotbook_pb2 as pb
+
+ON_FLIP = {"close": pb.ON_FLIP_CLOSE, "reverse": pb.ON_FLIP_REVERSE}
+ON_LIMIT = {"refuse": pb.ON_LIMIT_REFUSE, "close": pb.ON_LIMIT_CLOSE}
+
+
+def place_order(
+    hotkey: str,
+    trade_pair: str,
+    order: Order,
+    *,
+    account_size: Decimal | None,
+    on_flip: str,
+    on_limit: str,
+    portfolio_leverage_max: Decimal | None,
+) -> Call[Placed]:
+    request = built(
+        lambda: pb.PlaceOrderRequest(
+            hotkey=hotkey,
+            trade_pair=trade_pair,
+            order=wire.order_to_wire(order),
+            request_id=request_id(),
+            account_size=to_text(account_size, "account_size"),
+            on_flip=_choice(ON_FLIP, on_flip, "on_flip"),
+            on_limit=_choice(ON_LIMIT, on_limit, "on_limit"),
+            portfolio_leverage_max=to_text(portfolio_leverage_max, "portfolio_leverage_max"),
+        )
+    )
+    return Call("PlaceOrder", request, answers.placed_from_wire)
+
+
+def close_position(
+    hotkey: str,
+    trade_pair: str | None,
+    position_uuid: str | None,
+    price: Decimal | None,
+    at: datetime | int | None,
+    source: OrderSource,
+) -> Call[Placed]:
+    request = built(
+        lambda: pb.ClosePositionRequest(
+            hotkey=hotkey,
+            trade_pair=trade_pair or "",
+            position_uuid=position_uuid or "",
+            price=to_text(price, "price"),
+            at_ms=_at_ms(at),
+            source=_choice(wire.SOURCE_NUMBER, source, "source"),
+            request_id=request_id(),
+        )
+    )
+    return Call("ClosePosition", request, answers.placed_from_wire)
+
+
+def close_all(
+    prices: Mapping[str, Decimal | None], at: datetime | int | None, source: OrderSource
+) -> Call[list[PositionName]]:
+    request = built(
+        lambda: pb.CloseAllRequest(
+            pairs=[
+                pb.PairPrice(trade_pair=trade_pair, price=to_text(price, f"price of {trade_pair}"))
+                for trade_pair, price in prices.items()
+            ],
+            at_ms=_at_ms(at),
+            source=_choice(wire.SOURCE_NUMBER, source, "source"),
+            request_id=request_id(),
+        )
+    )
+
+    def read(m: pb.CloseAllReply) -> list[PositionName]:
+        return [
+            PositionName(
+                hotkey=name.hotkey, position_uuid=name.position_uuid, trade_pair=name.trade_pair
+            )
+            for name in m.closed
+        ]
+
+    return Call("CloseAll", request, read)
+
+
+def exposure(hotkey: str) -> Call[Exposure]:
+    request = built(lambda: pb.ExposureRequest(hotkey=hotkey))
+    return Call("Exposure", request, lambda m: answers.exposure_from_wire(m, hotkey))
+
+
+def order_span() -> Call[OrderSpan]:
+    return Call("OrderSpan", pb.OrderSpanRequest(), answers.order_span_from_wire)
+
+
+def trade_pairs() -> Call[list[TradePair]]:
+    def read(m: pb.ListPairsReply) -> list[TradePair]:
+        return [answers.trade_pair_from_wire(pair) for pair in m.pairs]
+
+    return Call("ListPairs", pb.ListPairsRequest(), read)
+
+
+# ---------------------------------------------------------------- splitting
+
+
+def split(hotkey: str, position_uuid: str) -> Call[Split]:
+    request = built(
+        lambda: pb.SplitRequest(hotkey=hotkey, position_uuid=position_uuid, request_id=request_id())
+    )
+
+    def read(m: pb.SplitReply) -> Split:
+        made = answers.split_from_wire(m.split)
+        assert isinstance(made, Split), "a refusal of one split is the refusal of the call"
+        return made
+
+    return Call("Split", request, read)
+
+
+def split_all(dry_run: bool) -> pb.SplitAllRequest:
+    return built(lambda: pb.SplitAllRequest(dry_run=dry_run))
+
+
+def split_stats(hotkey: str) -> Call[SplitStats]:
+    request = built(lambda: pb.SplitStatsRequest(hotkey=hotkey))
+    return Call("SplitStats", request, answers.split_stats_from_wire)
+
+
+# ---------------------------------------------------------------- parts
+
+
+def prices_of(
+    trade_pairs: Mapping[str, Decimal | None] | Iterable[str],
+) -> Mapping[str, Decimal | None]:
+    """Pairs with a price each, or without one."""
+    if isinstance(trade_pairs, Mapping):
+        return trade_pairs
+    if isinstance(trade_pairs, str):
+        trade_pairs = [trade_pairs]
+    pairs = list(iterate(trade_pairs, "trade_pairs"))
+    return built(lambda: dict.fromkeys(pairs))
+
+
+def _choice(table: Mapping[Any, int], value: object, field: str) -> Any:
+    try:
+        return table[value]
+    except (KeyError, TypeError):
+        wanted = " or ".join(repr(str(name)) for name in table)
+        raise InvalidArgument(f"{field} must be {wanted}, not {value!r}", field=field) from None
+
+
+def _at_ms(at: datetime | int | None) -> int:
+    return 0 if at is None else epoch_ms(at, "at")
