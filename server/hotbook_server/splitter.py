@@ -12,11 +12,11 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from hotbook_server.commands import RefusedOutcome, SplitDone, SplitPosition
+from hotbook_server.commands import SplitDone, SplitPosition
 from hotbook_server.engine import Engine
 from hotbook_server.requests import RequestKey
 from hotbook_server.rules.splitting import may_need_split, needs_split, plan_of
-from hotbook_shared.errors import HotbookError
+from hotbook_shared.errors import HotbookError, QueueFull
 from hotbook_shared.model import Split, SplitStats
 from hotbook_shared.record import Record
 
@@ -71,24 +71,28 @@ class Splitter:
             plans = [plan_of(record, self._engine.terms) for record in due]
             return [plan for plan in plans if len(plan.parts) > 1], []
         needy = [record for record in due if needs_split(record)]
-        answers = await asyncio.gather(
-            *(
-                self._engine.enqueue(
-                    SplitPosition(record.hotkey, record.position_uuid), timeout_s=PATIENCE_S
-                )
-                for record in needy
-            )
-        )
-        made: list[Split] = []
-        left: list[tuple[Record, HotbookError]] = []
-        for record, outcome in zip(needy, answers, strict=True):
-            if isinstance(outcome, RefusedOutcome):
-                left.append((record, outcome.as_error()))
-            else:
-                assert isinstance(outcome, SplitDone)
-                self._note(outcome.split)
-                made.append(outcome.split)
+        answers = await asyncio.gather(*(self._ask(record) for record in needy))
+        made = [answer for answer in answers if isinstance(answer, Split)]
+        left = [
+            (record, answer)
+            for record, answer in zip(needy, answers, strict=True)
+            if isinstance(answer, HotbookError)
+        ]
         return made, left
+
+    async def _ask(self, record: Record) -> Split | HotbookError:
+        """Splits one; waits for room where too many writes are waiting."""
+        while True:
+            try:
+                done = await self.split(
+                    record.hotkey, record.position_uuid, None, timeout_s=PATIENCE_S
+                )
+            except QueueFull:
+                await self._engine.intake.room.wait()
+            except HotbookError as error:
+                return error
+            else:
+                return done.split
 
     def _note(self, made: Split) -> None:
         if len(made.parts) > 1:

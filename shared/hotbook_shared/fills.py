@@ -127,13 +127,13 @@ def complete(order: Order, account_size: Decimal, pair: TradePair) -> Order:
         )
         unit = _unit_value(order) * pair.lot_size
         if leverage is None and quantity is None and value is not None and account_size:
-            leverage = value / account_size
+            leverage = tidy(value / account_size)
         if leverage is not None and value is None and account_size:
-            value = leverage * account_size
+            value = tidy(leverage * account_size)
         if quantity is None and value is not None and unit:
-            quantity = value / unit
+            quantity = tidy(value / unit)
         if value is None and quantity is not None and unit:
-            value = quantity * unit
+            value = tidy(quantity * unit)
     return msgspec.structs.replace(order, leverage=leverage, value=value, quantity=quantity)
 
 
@@ -234,7 +234,7 @@ class Running(msgspec.Struct):
             order,
             leverage=-net.size if net.by_leverage else None,
             quantity=quantity if net.by_leverage else -net.size,
-            value=-_tidy(self.value) if self.in_money else None,
+            value=-tidy(self.value) if self.in_money else None,
         )
         return self._fills(
             realized,
@@ -277,11 +277,11 @@ class Running(msgspec.Struct):
         spread = max(ONE - self.spread_rate * self.traded, ZERO)
         return Fills(
             self.first_ms,
-            average_entry_price=_tidy(self.average),
+            average_entry_price=tidy(self.average),
             cumulative_entry_value=self._in_usd(self.entered),
             realized_pnl=self._in_usd(realized),
-            current_return=_tidy(gross),
-            return_at_close=_tidy(gross * spread),
+            current_return=tidy(gross),
+            return_at_close=tidy(gross * spread),
             **figures,
         )
 
@@ -296,7 +296,7 @@ class Running(msgspec.Struct):
         return self._in_usd(self.units / self.lot_size)
 
     def _in_usd(self, amount: Decimal) -> Decimal:
-        return _tidy(amount) if self.in_money else ZERO
+        return tidy(amount) if self.in_money else ZERO
 
     def _units_of(self, order: Order, size: Decimal) -> Decimal:
         """Units of the base that an order of that size is about, with its sign."""
@@ -339,7 +339,7 @@ def _fill_price(order: Order, *, buys: bool) -> Decimal:
     return order.price * (ONE + order.slippage if buys else ONE - order.slippage)
 
 
-def _tidy(number: Decimal) -> Decimal:
+def tidy(number: Decimal) -> Decimal:
     """A figure as it is kept: to eighteen digits, without zeros at its end or an exponent."""
     if not number:
         return ZERO

@@ -28,8 +28,9 @@ _LEAST, _MOST = Decimal(f"1e-{EXPONENT_MAX}"), Decimal(f"1e{EXPONENT_MAX}")
 # What nearly every number looks like, a float's shortest form included: at most 28 digits, whatever
 # the form, and an exponent of two.
 _PLAIN = r"(?:0\.[0-9]{1,28}|[0-9]{1,9}(?:\.[0-9]{1,19})?(?:e[-+]?[0-9]{1,2})?)"
-_SIGNED = re.compile(rf"(?:-?{_PLAIN}\n)*").fullmatch
-_UNSIGNED = re.compile(rf"(?:{_PLAIN}\n)*").fullmatch
+# NB: possessive, so that a text that is none is found out without trying the others again.
+_SIGNED = re.compile(rf"(?:-?{_PLAIN}\n)*+").fullmatch
+_UNSIGNED = re.compile(rf"(?:{_PLAIN}\n)*+").fullmatch
 
 
 def are_plain(texts: Iterable[str], *, signed: bool) -> bool:

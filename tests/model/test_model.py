@@ -1,8 +1,9 @@
 """The model test: random commands against the engine and against a list, compared after each.
 
-The engine is the real one over a real SQLite store. Among the commands are restarts, and kills at
-every step of the write path: the store's files are taken as they stand at that instant, which is
-what `kill -9` leaves, and a new engine starts on them.
+The engine is the real one over a real SQLite store. Commands come alone and several at once, which
+are then decided in one batch. Among them are restarts, and kills at every step of the write path:
+the store's files are taken as they stand at that instant, which is what `kill -9` leaves, and a new
+engine starts on them.
 """
 
 from __future__ import annotations
@@ -10,62 +11,40 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
+from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import hypothesis.strategies as st
-from hypothesis import HealthCheck, settings
+import pytest
+from hypothesis import HealthCheck, note, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from hotbook import Position
-from hotbook_server.commands import (
-    AnyOutcome,
-    Clear,
-    Command,
-    Delete,
-    DeleteDone,
-    RefusedOutcome,
-    SaveDone,
-    SaveMany,
-    SaveManyDone,
-)
+from hotbook_server.commands import AnyOutcome, Clear, Command
 from hotbook_server.config import load_settings
 from hotbook_server.engine import Engine
 from hotbook_server.journal.sqlite import SqliteJournal
 from hotbook_server.journal.store import LOCK_NAME
 from hotbook_server.requests import RequestKey
+from hotbook_server.splitter import Splitter
 from hotbook_server.telemetry import Telemetry
+from hotbook_shared.book.exposure import exposure_of
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.wire import position_from_wire
 from tests.conftest import FakeClock
-from tests.make import CLOSE_MS, OPEN_MS, content, order, position, save
-from tests.model.naive import NaiveBook
+from tests.make import NOW_MS, content
+from tests.model.compared import are_alike, check_answer
+from tests.model.naive import Refusal
+from tests.model.naive_orders import ORDERS_MAX, Answer, NaiveOrders, Split
+from tests.model.strategies import HOTKEYS, PAIRS, several_commands
 
-HOTKEYS = ("ann", "bob")
-PAIRS = ("BTCUSD", "ETHUSD")
-UUIDS = ("u1", "u2", "u3", "u4", "u5")
+pytestmark = pytest.mark.timeout(900)  # a failure is made small first, which takes minutes
+
 BEFORE_COMMIT = ("decided", "journal begun", "journal written")
 AFTER_COMMIT = ("journaled", "applied", "answered")
 
-positions = st.builds(
-    lambda uuid, hotkey, pair, closed_after, campaign, opened, orders: position(
-        uuid,
-        hotkey=hotkey,
-        trade_pair=pair,
-        open_ms=OPEN_MS + opened,
-        close_ms=None if closed_after is None else CLOSE_MS + closed_after,
-        campaign_id=campaign,
-        orders=tuple(order(n) for n in range(orders)),
-    ),
-    st.sampled_from(UUIDS),
-    st.sampled_from(HOTKEYS),
-    st.sampled_from(PAIRS),
-    st.sampled_from([None, None, 0, 1]),
-    st.sampled_from([None, None, None, "c1"]),
-    st.integers(0, 2),
-    st.integers(0, 2),
-)
-expected_versions = st.sampled_from([None, None, None, 0, 1, 2])
+Stands = list[tuple[Position, int]]
 
 
 class Killed(BaseException):
@@ -79,7 +58,7 @@ class BookMachine(RuleBasedStateMachine):
         self.root = Path(tempfile.mkdtemp(prefix="hotbook-model-"))
         self.lives = 0
         self.clock = FakeClock()
-        self.naive = NaiveBook()
+        self.naive = NaiveOrders(NOW_MS)
         self.kill_at: str | None = None
         self.asked: list[tuple[Command, RequestKey, AnyOutcome]] = []
         self.requests = 0
@@ -87,7 +66,9 @@ class BookMachine(RuleBasedStateMachine):
 
     def open_engine(self) -> None:
         async def start() -> Engine:
-            config = load_settings(data_dir=self.folder, batch_wait_ms=0)
+            config = load_settings(
+                data_dir=self.folder, batch_wait_ms=0, position_orders_max=ORDERS_MAX
+            )
             journal = SqliteJournal(self.folder, on_step=self.on_step)
             engine = Engine(config, journal, self.clock, Telemetry(), self.on_step)
             await engine.start()
@@ -109,67 +90,67 @@ class BookMachine(RuleBasedStateMachine):
             self.loop.close()
             shutil.rmtree(self.root)
 
-    def ask(self, command: Command) -> AnyOutcome:
-        self.requests += 1
-        key = RequestKey(f"request-{self.requests}", self.requests)
-        outcome = self.submit(command, key)
-        self.asked.append((command, key, outcome))
-        return outcome
+    # ---------------------------------------------------------------- commands
 
-    def submit(self, command: Command, key: RequestKey) -> AnyOutcome:
-        async def submit() -> AnyOutcome:
-            return await self.engine.enqueue(command, key, timeout_s=60)
+    @rule(several=several_commands)
+    def ask(self, several: list[Command]) -> None:
+        due = self.foretell(several)
+        keys = self.keys_for(several)
+        outcomes = self.submit(several, keys)
+        for outcome, (answer, stands) in zip(outcomes, due, strict=True):
+            check_answer(outcome, answer, stands)
+        self.asked += zip(several, keys, outcomes, strict=True)
+
+    def foretell(self, several: Sequence[Command]) -> list[tuple[Answer, Stands]]:
+        """What the list answers to each, and what stands in it then."""
+        due = []
+        for command in several:
+            answer = self.naive.do(command)
+            note(f"{command} -> {answer}")
+            due.append((answer, self.naive.stands))
+        return due
+
+    def keys_for(self, several: Sequence[Command]) -> list[RequestKey]:
+        first = self.requests + 1
+        self.requests += len(several)
+        return [RequestKey(f"request-{n}", n) for n in range(first, self.requests + 1)]
+
+    def submit(
+        self, several: Sequence[Command], keys: Sequence[RequestKey | None]
+    ) -> list[AnyOutcome]:
+        async def submit() -> list[AnyOutcome]:
+            asked = zip(several, keys, strict=True)
+            waiting = [self.engine.enqueue(one, key, timeout_s=60) for one, key in asked]
+            return [await one for one in waiting]
 
         return self.loop.run_until_complete(submit())
 
-    # ---------------------------------------------------------------- commands
-
-    @rule(made=positions, expected=expected_versions, replace=st.booleans())
-    def save(self, made: Position, expected: int | None, replace: bool) -> None:
-        asked = save(made, expected_version=expected, replace_open=replace and not made.campaign_id)
-        self.check_save(self.ask(asked), self.naive.save(made, asked))
-
-    def check_save(self, outcome: Any, due: str | int) -> None:
-        if isinstance(outcome, RefusedOutcome):
-            assert outcome.code == due
-        else:
-            assert isinstance(outcome, SaveDone)
-            assert outcome.version == due
-
-    @rule(made=st.lists(positions, max_size=4), whole=st.booleans())
-    def save_many(self, made: list[Position], whole: bool) -> None:
-        saves = tuple(save(p) for p in made)
-        trial = self.naive.copy()
-        due = [trial.save(p, asked) for p, asked in zip(made, saves, strict=True)]
-        outcome = self.ask(SaveMany(saves, all_or_nothing=whole))
-        refusals = [code for code in due if isinstance(code, str)]
-        if whole and refusals:
-            assert isinstance(outcome, RefusedOutcome)
-            assert outcome.code == refusals[0]
-            return
-        self.naive = trial
-        assert isinstance(outcome, SaveManyDone)
-        for one, wanted in zip(outcome.outcomes, due, strict=True):
-            self.check_save(one, wanted)
-
-    @rule(hotkey=st.sampled_from(HOTKEYS), uuid=st.sampled_from(UUIDS))
-    def delete(self, hotkey: str, uuid: str) -> None:
-        held = self.naive.of_uuid(uuid)
-        existed = held is not None and held[0].hotkey == hotkey and self.naive.remove(uuid)
-        outcome = self.ask(Delete(hotkey, uuid))
-        assert isinstance(outcome, DeleteDone)
-        assert outcome.existed == existed
-
     @rule(hotkey=st.sampled_from(("", *HOTKEYS)), off=st.sampled_from([0, 0, 1]))
     def clear(self, hotkey: str, off: int) -> None:
-        trial = self.naive.copy()
-        count = trial.clear(hotkey)
-        outcome = self.ask(Clear(hotkey, count + off))
-        if off:
-            assert isinstance(outcome, RefusedOutcome)
-            assert outcome.details["actual_count"] == str(count)
-        else:
-            self.naive = trial
+        self.ask([Clear(hotkey, self.naive.count(hotkey) + off)])
+
+    @rule()
+    def split_all(self) -> None:
+        """Every position that needs it, in the order in which the book has them."""
+        held = self.engine.book.positions.by_uuid.values()
+        names = [(record.hotkey, record.position_uuid) for record in held]
+
+        async def split_all() -> dict[str, Split | Refusal]:
+            made: dict[str, Split | Refusal] = {}
+            async for step in Splitter(self.engine).split_all():
+                made |= {s.position_uuid: Split([*s.parts], [*s.kept]) for s in step.splits}
+                made |= {r.position_uuid: Refusal(error.code) for r, error in step.refused}
+            return made
+
+        made, due = self.loop.run_until_complete(split_all()), self.naive.split_all(names)
+        assert {uuid: str(one) for uuid, one in made.items()} == {
+            uuid: str(one) for uuid, one in due.items()
+        }
+
+    @rule(ms=st.sampled_from([1, 10]))
+    def time_goes_on(self, ms: int) -> None:
+        self.clock.move(ms)
+        self.naive.now_ms += ms
 
     # ---------------------------------------------------------------- life
 
@@ -178,7 +159,7 @@ class BookMachine(RuleBasedStateMachine):
     def repeat(self, data: st.DataObject) -> None:
         """The same request again: the same answer, and no effect."""
         command, key, outcome = data.draw(st.sampled_from(self.asked[-5:]))
-        assert self.submit(command, key) == outcome
+        assert self.submit([command], [key]) == [outcome]
 
     @rule()
     def rebuild(self) -> None:
@@ -193,31 +174,37 @@ class BookMachine(RuleBasedStateMachine):
         self.loop.run_until_complete(self.engine.stop())
         self.open_engine()
 
-    @rule(made=positions, step=st.sampled_from(BEFORE_COMMIT + AFTER_COMMIT))
-    def kill(self, made: Position, step: str) -> None:
-        """The process dies at a step of a save; asked again after that, it has one effect."""
-        asked = save(made)
-        self.requests += 1
-        key = RequestKey(f"request-{self.requests}", self.requests)
-        revision = self.engine.book.revision
+    @rule(
+        several=several_commands,
+        step=st.sampled_from(BEFORE_COMMIT + AFTER_COMMIT),
+    )
+    def kill(self, several: list[Command], step: str) -> None:
+        """The process dies at a step of a batch: all of it stands or nothing; asked again after
+        that, each command has had one effect."""
+        keys, revision, before = (
+            self.keys_for(several),
+            self.engine.book.revision,
+            self.naive.stands,
+        )
         self.kill_at = step
-        self.die(asked, key)
+        self.die(several, keys)
         self.kill_at = None
-        trial = self.naive.copy()
-        due = trial.save(made, asked)
-        happened = step in AFTER_COMMIT and isinstance(due, int)
-        assert (self.engine.book.revision > revision) == happened
-        self.check_save(self.submit(asked, key), due)
-        self.naive = trial
+        due = self.foretell(several)
+        changes = any(stands is not before for _, stands in due)
+        assert (self.engine.book.revision > revision) == (changes and step in AFTER_COMMIT)
+        for outcome, (answer, stands) in zip(self.submit(several, keys), due, strict=True):
+            check_answer(outcome, answer, stands)
 
-    def die(self, asked: Command, key: RequestKey) -> None:
+    def die(self, several: Sequence[Command], keys: Sequence[RequestKey]) -> None:
         async def die() -> None:
-            submitted = asyncio.ensure_future(self.engine.enqueue(asked, key, timeout_s=60))
+            asked = zip(several, keys, strict=True)
+            waiting = [self.engine.enqueue(one, key, timeout_s=60) for one, key in asked]
             writer = self.engine._writer
             assert writer is not None
             await asyncio.wait({writer})
             assert isinstance(writer.exception(), Killed)
-            submitted.cancel()
+            for one in waiting:
+                asyncio.ensure_future(one).cancel()
 
         self.loop.run_until_complete(die())
         dead, self.lives = self.folder, self.lives + 1
@@ -232,18 +219,26 @@ class BookMachine(RuleBasedStateMachine):
         if not hasattr(self, "engine"):
             return
         held = self.engine.book.positions
-        stands = {
-            uuid: (content(position_from_wire(pb.Position.FromString(r.wire))), r.version)
-            for uuid, r in held.by_uuid.items()
-        }
-        assert stands == {p.position_uuid: (p, version) for p, version in self.naive.stands}
+        due = {p.position_uuid: (p, version) for p, version in self.naive.stands}
+        assert held.by_uuid.keys() == due.keys()
+        for uuid, record in held.by_uuid.items():
+            found = content(position_from_wire(pb.Position.FromString(record.wire)))
+            wanted, version = due[uuid]
+            assert are_alike(found, wanted), f"\n{found}\n{wanted}"
+            assert record.version == version
         for hotkey in HOTKEYS:
             listed = [record.position_uuid for record in held.of_hotkey(hotkey)]
             assert listed == self.naive.of_hotkey(hotkey)
             for pair in PAIRS:
-                found = held.open_on_pair(hotkey, pair)
-                due = self.naive.open_on(hotkey, pair)
-                assert (found.position_uuid if found else None) == due
+                found_open, due_open = (
+                    held.open_on_pair(hotkey, pair),
+                    self.naive.open_on(hotkey, pair),
+                )
+                assert (found_open and found_open.position_uuid) == (
+                    due_open and due_open.position_uuid
+                )
+            exposure = exposure_of(self.engine.book, hotkey, self.engine.terms.pairs)
+            assert Fraction(exposure.leverage) == self.naive.portfolio(hotkey)
         assert set(held.by_hotkey) == {p.hotkey for p, _ in self.naive.stands}
 
     @invariant()
@@ -257,7 +252,7 @@ class BookMachine(RuleBasedStateMachine):
 TestBook = BookMachine.TestCase
 TestBook.settings = settings(
     max_examples=500,
-    stateful_step_count=20,
+    stateful_step_count=15,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )

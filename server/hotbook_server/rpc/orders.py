@@ -25,7 +25,9 @@ from hotbook_shared.errors import InvalidArgument
 from hotbook_shared.money import check_number, from_text
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.pb import records_pb2 as raw
-from hotbook_shared.wire import DURABILITY_NUMBER
+from hotbook_shared.wire import DURABILITY_NUMBER, ORDER_SOURCES
+
+ON_FLIP, ON_LIMIT = pb.OnFlip.values(), pb.OnLimit.values()
 
 LOOKED_AT_ONCE = 500
 """Positions that are read between two turns of the loop."""
@@ -44,8 +46,8 @@ class OrdersService:
         if not request.HasField("order"):
             raise InvalidArgument("order is missing", field="order")
         shape.check_order(request.order)
-        shape.check_choice(request.on_flip, pb.OnFlip, "on_flip")
-        shape.check_choice(request.on_limit, pb.OnLimit, "on_limit")
+        shape.check_enum(request.on_flip, ON_FLIP, "on_flip")
+        shape.check_enum(request.on_limit, ON_LIMIT, "on_limit")
         check_number(request.account_size, "account_size", signed=False)
         check_number(request.portfolio_leverage_max, "portfolio_leverage_max", signed=False)
         cap = request.portfolio_leverage_max
@@ -71,7 +73,7 @@ class OrdersService:
             shape.check_uuid(request.position_uuid)
         check_number(request.price, "price", signed=False)
         shape.check_time(request.at_ms, "at_ms")
-        shape.check_choice(request.source, pb.OrderSource, "source")
+        shape.check_enum(request.source, ORDER_SOURCES, "source")
         close = ClosePosition(
             request.hotkey,
             request.trade_pair,
@@ -93,7 +95,7 @@ class OrdersService:
             if request.source not in KEEPS_RETURNS and not from_text(pair.price):
                 raise InvalidArgument(f"{field} must be above 0", field=field)
         shape.check_time(request.at_ms, "at_ms")
-        shape.check_choice(request.source, pb.OrderSource, "source")
+        shape.check_enum(request.source, ORDER_SOURCES, "source")
         prices = {pair.trade_pair: pair.price for pair in request.pairs}
         if len(prices) < len(request.pairs):
             raise InvalidArgument("pairs names one twice", field="pairs")

@@ -8,10 +8,9 @@ right" or "look closely"; tests/server/test_shape.py holds it to that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from operator import attrgetter
-from typing import Any
 
 import msgspec
 from google.protobuf.message import DecodeError
@@ -48,18 +47,16 @@ _ORDER_UNSIGNED = (
 _SOURCE_UNSIGNED = ("open", "close", "vwap", "high", "low", "bid", "ask")
 
 
+# Of a message as much as there is in one go: each reading costs, whatever it reads.
 _read_position = attrgetter(
     "hotkey", "position_uuid", "trade_pair", "side", "open_ms", "orders", "campaign_id",
-    "pattern_type", "signal_id", "timeframe", "extra",
+    "pattern_type", "signal_id", "timeframe", "extra", *_POSITION_SIGNED, *_POSITION_UNSIGNED,
 )  # fmt: skip
-_read_position_signed = attrgetter(*_POSITION_SIGNED)
-_read_position_unsigned = attrgetter(*_POSITION_UNSIGNED)
 _read_order = attrgetter(
-    "order_uuid", "type", "execution_type", "source", "processed_ms", "price_sources", "extra"
-)
-_read_order_signed = attrgetter(*_ORDER_SIGNED)
-_read_order_unsigned = attrgetter(*_ORDER_UNSIGNED)
-_read_source_numbers = attrgetter(*_SOURCE_UNSIGNED)
+    "order_uuid", "type", "execution_type", "source", "processed_ms", "price_sources", "extra",
+    *_ORDER_SIGNED, *_ORDER_UNSIGNED,
+)  # fmt: skip
+_read_source = attrgetter("source", "extra", *_SOURCE_UNSIGNED)
 
 
 def check_position(position: pb.Position, orders_max: int, at: str = "position") -> None:
@@ -68,9 +65,11 @@ def check_position(position: pb.Position, orders_max: int, at: str = "position")
 
 
 def _is_certainly_right(position: pb.Position, orders_max: int) -> bool:
-    hotkey, uuid, pair, side, open_ms, orders, campaign, pattern, signal, timeframe, extra = (
-        _read_position(position)
-    )
+    read = _read_position(position)
+    hotkey, uuid, pair, side, open_ms, orders, campaign, pattern, signal, timeframe, extra = read[
+        :11
+    ]
+    numbers = _Numbers(read[11:22], read[22:])
     return (
         _is_id(hotkey, HOTKEY_MAX)
         and _is_id(uuid, UUID_MAX)
@@ -79,45 +78,52 @@ def _is_certainly_right(position: pb.Position, orders_max: int) -> bool:
         and 0 <= open_ms <= MS_MAX
         and (not position.HasField("close_ms") or open_ms <= position.close_ms <= MS_MAX)
         and not (campaign or pattern or signal or timeframe)
-        and _is_extra(extra)
-        and (not position.stop_loss or Decimal(position.stop_loss) > 0)
+        and (not extra or _is_extra(extra))
+        and (not read[22] or Decimal(read[22]) > 0)  # the stop
         and len(orders) <= orders_max
-        and all(map(_is_order_certainly_right, orders))
-        and _numbers_are_plain(position, orders)
+        and all(_is_order_certainly_right(order, numbers) for order in orders)
+        and numbers.are_plain
     )
 
 
-def _numbers_are_plain(position: pb.Position | None, orders: Iterable[pb.Order]) -> bool:
-    """All numbers of a position, its orders and their price sources, looked at together."""
-    signed: list[str] = []
-    unsigned: list[str] = []
-    if position is not None:
-        signed += _read_position_signed(position)
-        unsigned += _read_position_unsigned(position)
-    for order in orders:
-        signed += _read_order_signed(order)
-        unsigned += _read_order_unsigned(order)
-        for source in order.price_sources:
-            unsigned += _read_source_numbers(source)
-    return are_plain(signed, signed=True) and are_plain(unsigned, signed=False)
+class _Numbers:
+    """All numbers of a position, its orders and their price sources, to be looked at together."""
+
+    __slots__ = ("signed", "unsigned")
+
+    def __init__(self, signed: Iterable[str] = (), unsigned: Iterable[str] = ()) -> None:
+        self.signed = [*signed]
+        self.unsigned = [*unsigned]
+
+    @property
+    def are_plain(self) -> bool:
+        return are_plain(self.signed, signed=True) and are_plain(self.unsigned, signed=False)
 
 
-def _is_order_certainly_right(order: pb.Order) -> bool:
-    uuid, kind, execution, source, processed_ms, price_sources, extra = _read_order(order)
+def _is_order_certainly_right(order: pb.Order, numbers: _Numbers) -> bool:
+    """All but its numbers, which it adds to the others."""
+    read = _read_order(order)
+    uuid, kind, execution, source, processed_ms, price_sources, extra = read[:7]
+    numbers.signed += read[7:11]
+    numbers.unsigned += read[11:]
     return (
         _is_id(uuid, UUID_MAX)
         and 1 <= kind < len(SIDES)
         and 0 <= execution < len(EXECUTION_TYPES)
         and 0 <= source < len(ORDER_SOURCES)
         and 0 <= processed_ms <= MS_MAX
-        and _is_extra(extra)
-        and len(price_sources) <= PRICE_SOURCES_MAX
-        and all(map(_is_source_certainly_right, price_sources))
+        and (not extra or _is_extra(extra))
+        and (not price_sources or _are_sources_certainly_right(price_sources, numbers))
     )
 
 
-def _is_source_certainly_right(source: pb.PriceSource) -> bool:
-    return len(source.source) <= SOURCE_NAME_MAX and _is_extra(source.extra)
+def _are_sources_certainly_right(sources: Sequence[pb.PriceSource], numbers: _Numbers) -> bool:
+    for source in sources:
+        name, extra, *quotes = _read_source(source)
+        numbers.unsigned += quotes
+        if len(name) > SOURCE_NAME_MAX or not _is_extra(extra):
+            return False
+    return len(sources) <= PRICE_SOURCES_MAX
 
 
 def _is_extra(text: str) -> bool:
@@ -179,14 +185,10 @@ def check_version(version: int, field: str) -> None:
         raise InvalidArgument(f"{field} is no version: {version}", field=field)
 
 
-def check_choice(number: int, choices: Any, field: str) -> None:
-    if number not in choices.values():
-        raise InvalidArgument(f"{field} has the unknown value {number}", field=field)
-
-
 def check_order(order: pb.Order) -> None:
     """One order by itself: its shape, and that its signs say what its type says."""
-    if not (_is_order_certainly_right(order) and _numbers_are_plain(None, [order])):
+    numbers = _Numbers()
+    if not (_is_order_certainly_right(order, numbers) and numbers.are_plain):
         _judge_order(order, "order")
     check_listable(pb.Position(orders=[order]).SerializeToString(), "order")
     if abs(from_text(order.slippage)) > 1:
@@ -227,7 +229,7 @@ def _judge_position(position: pb.Position, orders_max: int, at: str) -> None:
     check_hotkey(position.hotkey, f"{at}.hotkey")
     check_uuid(position.position_uuid, f"{at}.position_uuid")
     check_trade_pair(position.trade_pair, f"{at}.trade_pair")
-    _check_enum(position.side, SIDES, f"{at}.side")
+    check_enum(position.side, SIDES, f"{at}.side")
     check_time(position.open_ms, f"{at}.open_ms")
     if position.HasField("close_ms"):
         check_time(position.close_ms, f"{at}.close_ms")
@@ -255,9 +257,9 @@ def _judge_order(order: pb.Order, at: str) -> None:
     check_id(order.order_uuid, f"{at}.order_uuid", UUID_MAX)
     if not order.type:
         raise InvalidArgument(f"{at}.type is missing: LONG, SHORT or FLAT", field=f"{at}.type")
-    _check_enum(order.type, SIDES, f"{at}.type")
-    _check_enum(order.execution_type, EXECUTION_TYPES, f"{at}.execution_type")
-    _check_enum(order.source, ORDER_SOURCES, f"{at}.source")
+    check_enum(order.type, SIDES, f"{at}.type")
+    check_enum(order.execution_type, EXECUTION_TYPES, f"{at}.execution_type")
+    check_enum(order.source, ORDER_SOURCES, f"{at}.source")
     check_time(order.processed_ms, f"{at}.processed_ms")
     _check_numbers(order, at, _ORDER_SIGNED, signed=True)
     _check_numbers(order, at, _ORDER_UNSIGNED, signed=False)
@@ -286,7 +288,7 @@ def _check_leg(position: pb.Position, at: str) -> None:
         check_id(position.campaign_id, f"{at}.campaign_id", UUID_MAX)
         for name in _LEG:
             check_leg_number(getattr(position, name), f"{at}.{name}")
-    _check_enum(position.pattern_type, PATTERN_TYPES, f"{at}.pattern_type")
+    check_enum(position.pattern_type, PATTERN_TYPES, f"{at}.pattern_type")
     if position.signal_id:
         check_id(position.signal_id, f"{at}.signal_id", UUID_MAX)
     if position.timeframe:
@@ -298,7 +300,7 @@ def _check_numbers(message: object, at: str, names: tuple[str, ...], *, signed: 
         check_number(getattr(message, name), f"{at}.{name}", signed=signed)
 
 
-def _check_enum(number: int, known: tuple[object, ...], field: str) -> None:
+def check_enum(number: int, known: Sequence[object], field: str) -> None:
     if not 0 <= number < len(known):
         raise InvalidArgument(f"{field} has the unknown value {number}", field=field)
 

@@ -31,7 +31,7 @@ from hotbook_shared.errors import (
     TooManyOrders,
     Unsupported,
 )
-from hotbook_shared.fills import NOTHING, Fills, complete, fill
+from hotbook_shared.fills import NOTHING, Fills, complete, fill, tidy
 from hotbook_shared.model import Order, Side, TradePair
 from hotbook_shared.money import ZERO, from_text
 from hotbook_shared.pb import hotbook_pb2 as pb
@@ -190,7 +190,7 @@ def _in_terms_of(standing: Standing, order: Order) -> Order:
     if standing.by_leverage is None:
         return order
     if standing.by_leverage and not order.leverage and order.value and standing.account_size:
-        return msgspec.structs.replace(order, leverage=order.value / standing.account_size)
+        return msgspec.structs.replace(order, leverage=tidy(order.value / standing.account_size))
     name = "leverage" if standing.by_leverage else "quantity"
     if not getattr(order, name):
         raise InvalidArgument(
@@ -265,6 +265,7 @@ def _holder_of(book: Book, place: PlaceOrder, given: pb.Order) -> Record | None:
     """
     needle = given.order_uuid.encode()
     held = book.positions.by_hotkey.get(place.hotkey, {})
+    other: Record | None = None
     for record in held.values():
         if needle in record.wire:
             for stands in pb.Position.FromString(record.wire).orders:
@@ -273,7 +274,9 @@ def _holder_of(book: Book, place: PlaceOrder, given: pb.Order) -> Record | None:
                     same_pair = record.trade_pair == place.trade_pair
                     if same_pair and _is_same(given, stands, may_be_cut=may_be_cut):
                         return record
-                    raise _reused(given.order_uuid, record)
+                    other = record
+    if other is not None:
+        raise _reused(given.order_uuid, other)
     return None
 
 

@@ -82,6 +82,7 @@ def decide_split(
                 continue
             if standing is not None and part.start > 0:
                 message = _with_orders_of(message, standing)
+                found = _fills_of(message, orders, part, terms)  # in an account of its own
             write_fills(message, found)
             if found.closing is None:
                 _check_nothing_else_is_open(book, record, message, decision)

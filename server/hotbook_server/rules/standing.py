@@ -74,10 +74,12 @@ class Standing:
         running = Running.on(pair, self.account_size)
         with localcontext(EXACT):
             for order in self.message.orders:
-                if running.meet(fill_from_wire(order)) is not None:
+                if (closed := running.meet(fill_from_wire(order))) is not None:
+                    last = closed.closing == len(self.message.orders) - 1
+                    hint = "save it as closed" if last else "split it first"
                     raise NeedsSplit(
                         f"the orders of {self.record.position_uuid} close it, and it stands as "
-                        "open: split it first, or save it as closed",
+                        f"open: {hint}",
                         position_uuid=self.record.position_uuid,
                     )
         return running
