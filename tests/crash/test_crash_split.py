@@ -98,7 +98,7 @@ def dying_server(
 
 
 def split_until_death(target: str, process: subprocess.Popen[str]) -> list[Split]:
-    """Threads that split one by one, and then one that splits all. Returns what was acknowledged."""
+    """Threads that split one by one, then one that splits all. Returns what was acknowledged."""
     acknowledged: list[Split] = []
     begun = threading.Event()
 
