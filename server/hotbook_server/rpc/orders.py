@@ -45,7 +45,7 @@ class OrdersService:
         shape.check_trade_pair(request.trade_pair)
         if not request.HasField("order"):
             raise InvalidArgument("order is missing", field="order")
-        shape.check_order(request.order)
+        order = shape.check_order(request.order)
         shape.check_enum(request.on_flip, ON_FLIP, "on_flip")
         shape.check_enum(request.on_limit, ON_LIMIT, "on_limit")
         check_number(request.account_size, "account_size", signed=False)
@@ -54,7 +54,7 @@ class OrdersService:
         place = PlaceOrder(
             request.hotkey,
             request.trade_pair,
-            request.order.SerializeToString(),
+            order,
             request.account_size,
             request.on_flip == pb.ON_FLIP_REVERSE,
             request.on_limit == pb.ON_LIMIT_CLOSE,

@@ -56,7 +56,9 @@ class PositionsService:
             save, key, timeout_s=call.timeout_s, size=len(call.body)
         )
         assert isinstance(outcome, SaveDone)
-        return self._saved(outcome).SerializeToString()
+        reply = pb.SaveReply()
+        self._write_saved(reply, outcome)
+        return reply.SerializeToString()
 
     async def save_many(self, request: pb.SaveManyRequest, call: Call) -> bytes:
         shape.check_request_id(request.request_id)
@@ -85,11 +87,10 @@ class PositionsService:
             size=len(call.body),
         )
         assert isinstance(outcome, SaveManyDone)
-        return pb.SaveManyReply(
-            revision=outcome.revision,
-            outcomes=[self._outcome(one) for one in outcome.outcomes],
-            durability=self._durability,
-        ).SerializeToString()
+        reply = pb.SaveManyReply(revision=outcome.revision, durability=self._durability)
+        for one in outcome.outcomes:
+            self._write_outcome(reply.outcomes.add(), one)
+        return reply.SerializeToString()
 
     async def save_stream(
         self, requests: AsyncIterator[tuple[pb.SaveRequest, bytes]], call: Call
@@ -125,7 +126,9 @@ class PositionsService:
             while (answer := await begun.get()) is not None:
                 outcome = await answer
                 assert isinstance(outcome, SaveDone | RefusedOutcome)
-                yield self._outcome(outcome).SerializeToString()
+                reply = pb.SaveOutcome()
+                self._write_outcome(reply, outcome)
+                yield reply.SerializeToString()
         finally:
             reader.cancel()
 
@@ -260,7 +263,8 @@ class PositionsService:
         for own in ("version", "revision", "updated_ms"):
             position.ClearField(own)
         body = position.SerializeToString()
-        shape.check_listable(body, at)
+        if isinstance(item, pb.SaveRequest):  # in a SaveMany it was nested as deep as in a listing
+            shape.check_listable(body, at)
         return Save(
             position.hotkey,
             position.position_uuid,
@@ -301,19 +305,18 @@ class PositionsService:
             found.append((hotkey, records))
         return found
 
-    def _outcome(self, outcome: SaveDone | RefusedOutcome) -> pb.SaveOutcome:
+    def _write_outcome(self, reply: pb.SaveOutcome, outcome: SaveDone | RefusedOutcome) -> None:
+        reply.revision = outcome.revision
         if isinstance(outcome, RefusedOutcome):
-            refused = refusal_to_wire(outcome.as_error())
-            return pb.SaveOutcome(refused=refused, revision=outcome.revision)
-        return pb.SaveOutcome(saved=self._saved(outcome), revision=outcome.revision)
+            reply.refused.CopyFrom(refusal_to_wire(outcome.as_error()))
+        else:
+            self._write_saved(reply.saved, outcome)
 
-    def _saved(self, done: SaveDone) -> pb.SaveReply:
-        return pb.SaveReply(
-            revision=done.revision,
-            version=done.version,
-            replaced_uuid=done.replaced_uuid,
-            durability=self._durability,
-        )
+    def _write_saved(self, reply: pb.SaveReply, done: SaveDone) -> None:
+        reply.revision = done.revision
+        reply.version = done.version
+        reply.replaced_uuid = done.replaced_uuid
+        reply.durability = self._durability
 
 
 def _expected(

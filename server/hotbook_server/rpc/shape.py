@@ -8,6 +8,7 @@ right" or "look closely"; tests/server/test_shape.py holds it to that.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from operator import attrgetter
@@ -47,6 +48,9 @@ _ORDER_UNSIGNED = (
 _SOURCE_UNSIGNED = ("open", "close", "vwap", "high", "low", "bid", "ask")
 
 
+_are_plain_ids = re.compile(rf"(?:[!-~]{{1,{UUID_MAX}}}\n)*+").fullmatch
+"""Names in ASCII, one a line; others are looked at closely."""
+
 # Of a message as much as there is in one go: each reading costs, whatever it reads.
 _read_position = attrgetter(
     "hotkey", "position_uuid", "trade_pair", "side", "open_ms", "orders", "campaign_id",
@@ -69,7 +73,7 @@ def _is_certainly_right(position: pb.Position, orders_max: int) -> bool:
     hotkey, uuid, pair, side, open_ms, orders, campaign, pattern, signal, timeframe, extra = read[
         :11
     ]
-    numbers = _Numbers(read[11:22], read[22:])
+    texts = _Texts(read[11:22], read[22:])
     return (
         _is_id(hotkey, HOTKEY_MAX)
         and _is_id(uuid, UUID_MAX)
@@ -81,46 +85,53 @@ def _is_certainly_right(position: pb.Position, orders_max: int) -> bool:
         and (not extra or _is_extra(extra))
         and (not read[22] or Decimal(read[22]) > 0)  # the stop
         and len(orders) <= orders_max
-        and all(_is_order_certainly_right(order, numbers) for order in orders)
-        and numbers.are_plain
+        and all(_is_order_certainly_right(order, texts) for order in orders)
+        and texts.are_plain
     )
 
 
-class _Numbers:
-    """All numbers of a position, its orders and their price sources, to be looked at together."""
+class _Texts:
+    """Names and numbers of a position, its orders and their sources, to be looked at together."""
 
-    __slots__ = ("signed", "unsigned")
+    __slots__ = ("names", "signed", "unsigned")
 
     def __init__(self, signed: Iterable[str] = (), unsigned: Iterable[str] = ()) -> None:
+        self.names: list[str] = []
         self.signed = [*signed]
         self.unsigned = [*unsigned]
 
     @property
     def are_plain(self) -> bool:
-        return are_plain(self.signed, signed=True) and are_plain(self.unsigned, signed=False)
+        names = "\n".join([*self.names, ""])
+        return (
+            _are_plain_ids(names) is not None
+            and names.count("\n") == len(self.names)
+            and are_plain(self.signed, signed=True)
+            and are_plain(self.unsigned, signed=False)
+        )
 
 
-def _is_order_certainly_right(order: pb.Order, numbers: _Numbers) -> bool:
-    """All but its numbers, which it adds to the others."""
+def _is_order_certainly_right(order: pb.Order, texts: _Texts) -> bool:
+    """All but its texts, which it adds to the others."""
     read = _read_order(order)
     uuid, kind, execution, source, processed_ms, price_sources, extra = read[:7]
-    numbers.signed += read[7:11]
-    numbers.unsigned += read[11:]
+    texts.names.append(uuid)
+    texts.signed += read[7:11]
+    texts.unsigned += read[11:]
     return (
-        _is_id(uuid, UUID_MAX)
-        and 1 <= kind < len(SIDES)
+        1 <= kind < len(SIDES)
         and 0 <= execution < len(EXECUTION_TYPES)
         and 0 <= source < len(ORDER_SOURCES)
         and 0 <= processed_ms <= MS_MAX
         and (not extra or _is_extra(extra))
-        and (not price_sources or _are_sources_certainly_right(price_sources, numbers))
+        and (not price_sources or _are_sources_certainly_right(price_sources, texts))
     )
 
 
-def _are_sources_certainly_right(sources: Sequence[pb.PriceSource], numbers: _Numbers) -> bool:
+def _are_sources_certainly_right(sources: Sequence[pb.PriceSource], texts: _Texts) -> bool:
     for source in sources:
         name, extra, *quotes = _read_source(source)
-        numbers.unsigned += quotes
+        texts.unsigned += quotes
         if len(name) > SOURCE_NAME_MAX or not _is_extra(extra):
             return False
     return len(sources) <= PRICE_SOURCES_MAX
@@ -185,13 +196,15 @@ def check_version(version: int, field: str) -> None:
         raise InvalidArgument(f"{field} is no version: {version}", field=field)
 
 
-def check_order(order: pb.Order) -> None:
-    """One order by itself: its shape, and that its signs say what its type says."""
-    numbers = _Numbers()
-    if not (_is_order_certainly_right(order, numbers) and numbers.are_plain):
+def check_order(order: pb.Order) -> bytes:
+    """One order by itself: its shape, and that its signs say what its type says. Returns its wire
+    form."""
+    texts = _Texts()
+    if not (_is_order_certainly_right(order, texts) and texts.are_plain):
         _judge_order(order, "order")
-    check_listable(pb.Position(orders=[order]).SerializeToString(), "order")
-    if abs(from_text(order.slippage)) > 1:
+    wire = order.SerializeToString()
+    check_listable(_FIELD_7 + _varint(len(wire)) + wire, "order")
+    if order.slippage and abs(from_text(order.slippage)) > 1:
         raise InvalidArgument(
             f"order.slippage must be from -1 to 1: {order.slippage}", field="order.slippage"
         )
@@ -202,6 +215,7 @@ def check_order(order: pb.Order) -> None:
                     f"order.{name} of a LONG must not be negative: {getattr(order, name)}",
                     field=f"order.{name}",
                 )
+    return wire
 
 
 def check_listable(body: bytes, at: str) -> None:
@@ -213,7 +227,8 @@ def check_listable(body: bytes, at: str) -> None:
         raise InvalidArgument(f"{at} is nested too deep", field=at) from None
 
 
-_FIELD_1 = b"\x0a"  # tag of a field with the number 1 that holds bytes
+# Tags of fields that hold bytes, by their number: the orders of a position are field 7.
+_FIELD_1, _FIELD_7 = b"\x0a", b"\x3a"
 
 
 def _varint(number: int) -> bytes:
