@@ -4,7 +4,8 @@ The peer is how an order is placed today, with the lock left out: read the open 
 portfolio's leverage, work out the position with the order, save it at the version that was read.
 Both sides use raw bytes where they only hand something on; the peer's caller does what it must:
 it parses the position, adds the order, and has `fills` work out the figures. Each caller has a
-hotkey of its own, so that nobody has to wait, or to try again.
+hotkey of its own, so that nobody has to wait, or to try again. Orders are like live ones, with three
+price sources, and nine of them to a position before a FLAT.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from hotbook import Order, Side
+from hotbook import Order, PriceSource, Side
 from hotbook_shared.fills import fill
 from hotbook_shared.model import TradePair
 from hotbook_shared.pairs import known_pairs
@@ -33,6 +34,8 @@ PAIR = "BTCUSD"
 ACCOUNT_SIZE = "100000"
 TURN = 10
 """Orders of one position: nine that add, and a FLAT."""
+FEEDS = ("Polygon_ws", "Tiingo_gdax_rest", "Polygon_rest")
+"""Where a live order's price comes from: three on average, as on the network."""
 
 
 class Scale(msgspec.Struct, frozen=True):
@@ -96,6 +99,25 @@ def _order(number: int) -> Order:
         bid=Decimal("60000.1"),
         ask=Decimal("60000.2"),
         quote_usd_rate=Decimal("1.0"),
+        price_sources=tuple(_price_source(name, number) for name in FEEDS),
+    )
+
+
+def _price_source(name: str, number: int) -> PriceSource:
+    price = Decimal("60000.41") + number
+    return PriceSource(
+        source=name,
+        timespan_ms=1000,
+        open=price,
+        close=price + 1,
+        vwap=price + Decimal("0.5"),
+        high=price + 2,
+        low=price - 1,
+        start_ms=data.START_MS,
+        websocket=True,
+        lag_ms=132,
+        bid=price - Decimal("0.1"),
+        ask=price + Decimal("0.1"),
     )
 
 
