@@ -4,8 +4,8 @@ The peer is how an order is placed today, with the lock left out: read the open 
 portfolio's leverage, work out the position with the order, save it at the version that was read.
 Both sides use raw bytes where they only hand something on; the peer's caller does what it must:
 it parses the position, adds the order, and has `fills` work out the figures. Each caller has a
-hotkey of its own, so that nobody has to wait, or to try again. Orders are like live ones, with three
-price sources, and nine of them to a position before a FLAT.
+hotkey of its own, so that nobody has to wait, or to try again. Orders are like live ones, with
+three price sources, and nine of them to a position before a FLAT.
 """
 
 from __future__ import annotations
