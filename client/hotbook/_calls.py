@@ -111,9 +111,11 @@ def chunks(positions: Iterable[Position], replace_open: bool) -> Iterator[Chunk]
         yield Chunk(parts)
 
 
-def save_items(items: list[pb.SaveItem]) -> Call[list[Saved | HotbookError]]:
+def save_items(
+    items: list[pb.SaveItem], *, dry_run: bool = False
+) -> Call[list[Saved | HotbookError]]:
     """Items that were built before, each on its own, as one request with an id of its own."""
-    return _save_many(items, all_or_nothing=False)
+    return _save_many(items, all_or_nothing=False, dry_run=dry_run)
 
 
 def _save_item(position: Position, replace_open: bool) -> pb.SaveItem:
@@ -123,10 +125,10 @@ def _save_item(position: Position, replace_open: bool) -> pb.SaveItem:
 
 
 def _save_many(
-    items: list[pb.SaveItem], *, all_or_nothing: bool
+    items: list[pb.SaveItem], *, all_or_nothing: bool, dry_run: bool = False
 ) -> Call[list[Saved | HotbookError]]:
     request = pb.SaveManyRequest(
-        items=items, request_id=request_id(), all_or_nothing=all_or_nothing
+        items=items, request_id=request_id(), all_or_nothing=all_or_nothing, dry_run=dry_run
     )
     uuids = [item.position.position_uuid for item in items]
 

@@ -236,21 +236,21 @@ class Client(OrderMethods):
     # ---------------------------------------------------------------- parts
 
     def _save_items(
-        self, items: list[pb.SaveItem], left_s: Callable[[], float]
+        self, items: list[pb.SaveItem], left_s: Callable[[], float], *, dry_run: bool = False
     ) -> list[Saved | HotbookError]:
         """Saves items in one request; in halves, where that is more than this server takes."""
         if not items:
             return []
         try:
-            return self._run(_calls.save_items(items), left_s())
+            return self._run(_calls.save_items(items, dry_run=dry_run), left_s())
         except (MessageTooLarge, InvalidArgument) as error:
             if isinstance(error, InvalidArgument) and error.field != "items":
                 raise
             if len(items) == 1:
                 return [error]
         middle = len(items) // 2
-        first = self._save_items(items[:middle], left_s)
-        return first + self._save_items(items[middle:], left_s)
+        first = self._save_items(items[:middle], left_s, dry_run=dry_run)
+        return first + self._save_items(items[middle:], left_s, dry_run=dry_run)
 
     def _all_pages(
         self,

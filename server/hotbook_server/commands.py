@@ -36,6 +36,7 @@ class SaveMany(Command, frozen=True):
 
     saves: tuple[Save | RefusedOutcome, ...]
     all_or_nothing: bool = False
+    dry_run: bool = False
 
 
 class Delete(Command, frozen=True):

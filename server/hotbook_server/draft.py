@@ -51,18 +51,25 @@ class Draft:
         revision, changed, undone = self._ahead.revision, len(self.changes), len(self._undo)
         try:
             if isinstance(command, SaveMany):
-                return await self._decide_many(command)
+                outcome = await self._decide_many(command)
+                if command.dry_run:
+                    self._take_back_to(revision, changed, undone)
+                return outcome
             if isinstance(command, CloseAll):
                 return await self._decide_close_all(command)
             return self._decide_one(command)
         except HotbookError as refusal:
-            self._ahead.revert(self._undo[undone:], revision)
-            del self.changes[changed:], self._undo[undone:]
+            self._take_back_to(revision, changed, undone)
             return RefusedOutcome.of(refusal, revision)
 
     def take_back(self) -> None:
         """Takes all of the draft from the book ahead."""
         self._ahead.revert(self._undo, self._start)
+
+    def _take_back_to(self, revision: int, changed: int, undone: int) -> None:
+        """Takes back what was done since the book ahead stood so."""
+        self._ahead.revert(self._undo[undone:], revision)
+        del self.changes[changed:], self._undo[undone:]
 
     def _decide_one(self, command: Command) -> AnyOutcome:
         made: list[Change]

@@ -153,7 +153,7 @@ def test_one_order_too_many() -> None:
     with server(position_orders_max=1) as target:
         place(target, "LONG", "--order-uuid", "first")
         words = ["order", "hk", "BTCUSD", "LONG", "--leverage", "0.1", "--price", "1"]
-        tell(target, *words).refuses(4, "first has 1 orders")
+        tell(target, *words).refuses(4, "first may not have more than 1 orders")
 
         assert place(target, "LONG", "--on-limit", "close")["closed"]["position_uuid"] == "first"
 
@@ -282,7 +282,7 @@ def test_split_one(empty: str) -> None:
     assert lines[0] == "split 1 position into 2"
     assert lines[2].split()[:5] == ["hk", "a", "2", "1", "0"]
     before = revision(empty)
-    assert tell(empty, "split", "hk", "a").out == "split 0 positions into 0\n"
+    assert tell(empty, "split", "hk", "a").out == "nothing to split\n"
     assert revision(empty) == before
     found = json.loads(tell(empty, "split", "hk", "a", "-o", "json").out)
     assert found == {"splits": [], "refused": []}
@@ -303,7 +303,7 @@ def test_split_all(empty: str) -> None:
     assert told.code == 4
     assert [one["position_uuid"] for one in answer["splits"]] == ["a"]
     assert [one["code"] for one in answer["refused"]] == ["SPLIT_CONFLICT"]
-    assert told.err.startswith("hotbook: a part of b would be late-b")
+    assert told.err.startswith("hotbook: a part of b of bad would be late-b")
     assert len(told.err.splitlines()) == 1
     assert revision(empty) == before + 2
 

@@ -336,6 +336,7 @@ NO_PRICE: Refusal = (InvalidArgument, {"field": "order.price"})
 TOO_EARLY: Refusal = (InvalidArgument, {"field": "order.processed_ms"})
 NO_FIGURE: Refusal = (InvalidArgument, {"field": "order"})
 NAMES_P1 = {"position_uuid": "P1"}
+NEEDY_P1 = {"hotkey": "hk", "position_uuid": "P1"}
 FULL: Refusal = (TooManyOrders, {"position_orders_max": "2", **NAMES_P1})
 NVDA = stands("N", S("A", "2"), trade_pair="NVDA")
 
@@ -417,8 +418,8 @@ REFUSALS: list[tuple[list[Position], Order, dict[str, Any], Refusal]] = [
     # positions that take no orders
     ([as_it_is("P1", net="0.1")], L("B"), {}, (Unsupported, NAMES_P1)),
     ([as_it_is("P1", net="0.1")], F("B"), {}, (Unsupported, NAMES_P1)),
-    ([as_it_is("P1", L("A"), F("B"), L("C"))], L("D"), {}, (NeedsSplit, NAMES_P1)),
-    ([as_it_is("P1", L("A"), S("B"))], F("D"), {}, (NeedsSplit, NAMES_P1)),
+    ([as_it_is("P1", L("A"), F("B"), L("C"))], L("D"), {}, (NeedsSplit, NEEDY_P1)),
+    ([as_it_is("P1", L("A"), S("B"))], F("D"), {}, (NeedsSplit, NEEDY_P1)),
 ]  # fmt: skip
 
 
@@ -516,7 +517,7 @@ CLOSES: list[tuple[list[Position], dict[str, Any], str | Refusal]] = [
      (InvalidArgument, {"field": "price"})),
     ([stands("P1", L("D"))], {}, (InvalidArgument, {"field": "at_ms"})),
     ([as_it_is("P1", open_ms=at("D"))], {}, (InvalidArgument, {"field": "at_ms"})),
-    ([as_it_is("P1", L("A"), F("B"))], {}, (NeedsSplit, NAMES_P1)),
+    ([as_it_is("P1", L("A"), F("B"))], {}, (NeedsSplit, NEEDY_P1)),
 ]  # fmt: skip
 
 

@@ -157,7 +157,7 @@ def test_the_quick_look_never_misses_a_position_that_needs_it() -> None:
         assert bool(changes) == splitting.needs_split(position)
 
 
-CONFLICT = {"position_uuid": "P", "part_uuid": "C"}
+CONFLICT = {"hotkey": "hk", "position_uuid": "P", "part_uuid": "C"}
 Wanted = tuple[list[str], list[str]] | tuple[type[HotbookError], dict[str, str]]
 
 CHILDREN: list[tuple[str, list[Position], Wanted]] = [
@@ -198,11 +198,11 @@ CHILDREN: list[tuple[str, list[Position], Wanted]] = [
     ("a leg on the pair", [SIMPLE, stands("R", L("X"), campaign_id="c1")],
      (["P closed: A B", "C SHORT -0.1: C"], [])),
     ("a longer part that is open and not the last", [THREE_SHUT, as_it_is("C", S("C"), F("D"),
-     L("X"))], (SplitConflict, {"position_uuid": "P", "part_uuid": "E", "open_uuid": "C"})),
+     L("X"))], (SplitConflict, {**CONFLICT, "part_uuid": "E", "open_uuid": "C"})),
     ("two parts of one name", [whole(L("A"), F("B"), S("C"), F("D"), L("C"))],
-     (SplitConflict, {"position_uuid": "P"})),
+     (SplitConflict, {"hotkey": "hk", "position_uuid": "P"})),
     ("a part with P's own name", [whole(L("A"), F("B"), S("P"))],
-     (SplitConflict, {"position_uuid": "P"})),
+     (SplitConflict, {"hotkey": "hk", "position_uuid": "P"})),
     ("nothing", [], (NotFound, {"hotkey": "hk", "position_uuid": "P"})),
     ("P of another hotkey", [as_it_is("P", *SIMPLE.orders, hotkey="other")],
      (NotFound, {"hotkey": "hk", "position_uuid": "P"})),

@@ -36,7 +36,8 @@ AT = click.option("--at", metavar="TIME", help="When: ISO 8601 with a zone, or e
 PRICE = click.option("--price", type=Number(), metavar="NUMBER", help="The price of the fill.")
 SOURCE = click.option(
     "--source", type=click.Choice(list(OrderSource)), default=OrderSource.ORGANIC,
-    show_default=True, help="Where the order comes from.",
+    show_default=True, metavar="SOURCE", help="Where the order comes from: ORGANIC, "
+    "ELIMINATION_FLAT, DEPRECATION_FLAT, LIMIT_FILLED, BRACKET_FILLED, ...",
 )  # fmt: skip
 YES = click.option("--yes", is_flag=True, help="Do not ask.")
 
@@ -44,11 +45,13 @@ YES = click.option("--yes", is_flag=True, help="Do not ask.")
 @command("order", "Places an order.")
 @click.argument("hotkey")
 @click.argument("trade_pair")
-@click.argument("side", type=click.Choice(list(Side), case_sensitive=False))
+@click.argument("side", type=click.Choice(list(Side), case_sensitive=False), metavar="SIDE")
 @click.option("--leverage", type=Number(), metavar="NUMBER", help="Its size, as leverage.")
 @click.option("--quantity", type=Number(), metavar="NUMBER", help="Its size, in lots.")
 @click.option("--value", type=Number(), metavar="NUMBER", help="Its size, in USD.")
 @PRICE
+@click.option("--quote-usd-rate", type=Number(), default="0", metavar="NUMBER",
+              help="What 1 of the pair's quote is in USD; 1, if left out.")  # fmt: skip
 @click.option("--slippage", type=Number(), default="0", metavar="NUMBER", help="Of the price.")
 @AT
 @click.option("--order-uuid", metavar="UUID", help="Its name; made up if left out.")
@@ -64,6 +67,7 @@ YES = click.option("--yes", is_flag=True, help="Do not ask.")
 def order(
     asked: Asked, hotkey: str, trade_pair: str, side: Side, at: str | None,
     order_uuid: str | None, price: Decimal | None, source: OrderSource, slippage: Decimal,
+    quote_usd_rate: Decimal,
     leverage: Decimal | None, quantity: Decimal | None, value: Decimal | None, **given: Any,
 ) -> None:  # fmt: skip
     """Places an order: it is added to what HOTKEY has open on TRADE_PAIR, or opens a position.
@@ -79,6 +83,7 @@ def order(
         value=value,
         price=price or Decimal(0),
         slippage=slippage,
+        quote_usd_rate=quote_usd_rate,
         source=OrderSource(source),
     )
     with asked.connect() as book:
@@ -229,6 +234,9 @@ def _show_splits(asked: Asked, made: list[api.Split | api.HotbookError], *, dry_
         told = [{"code": e.code, "message": e.message, "details": e.details} for e in refused]
         show.as_json({"splits": splits, "refused": told})
     else:
+        if not splits and not refused:
+            click.echo("nothing to split")
+            return
         verb = "would split" if dry_run else "split"
         parts = sum(len(one.parts) for one in splits)
         click.echo(f"{verb} {show.counted(len(splits), 'position')} into {parts:,}")

@@ -256,7 +256,9 @@ def _kind_of(text: str) -> str:
             head = file.read(len(_SQLITE_MAGIC))
     except (OSError, ValueError) as error:
         raise InvalidArgument(
-            f"{text} is neither HOST:PORT nor a file or folder: {error}", field="path"
+            f"{text} is neither HOST:PORT nor a file or folder: "
+            f"{error.strerror if isinstance(error, OSError) else error}",
+            field="path",
         ) from None
     if head == _SQLITE_MAGIC:
         return "backup"

@@ -21,8 +21,6 @@ from hotbook.transfer.writing import write
 from hotbook_shared.errors import InvalidArgument
 from hotbook_shared.pb import hotbook_pb2 as pb
 
-_new_file = new_file  # the name by which cli/frames.py knows it; to go with that import
-
 
 def export_tree(
     book: Client,

@@ -81,29 +81,26 @@ class _Importer:
         return self._save()
 
     def _survey(self) -> Tally:
-        """Reads and decides everything, and saves nothing."""
-        tally = Tally()
-        standing = Standing(self._book, self._overwrite, tally)
-        judge = Judge(tally, self._source.open_close_ms)
-        for texts in self._texts(tally):
-            kept, rejects = judge.judge(texts)
-            tally.saved += sum(1 for _ in standing.without(kept))
-            for reject in rejects:
-                tally.name(reject.kind, reject.candidate.place, reject.error.message)
-        return tally
+        """Reads and decides everything, asks the server what it would do, and saves nothing."""
+        return self._go(None)
 
     def _save(self) -> Report:
+        with Rejects(self._rejects) as aside:
+            tally = self._go(aside)
+        return tally.report(rejects=str(aside.path) if aside.path else None)
+
+    def _go(self, aside: Rejects | None) -> Tally:
         tally = Tally()
         standing = Standing(self._book, self._overwrite, tally)
         judge = Judge(tally, self._source.open_close_ms)
-        with Rejects(self._rejects) as aside, Saver(self._book, standing, tally, aside) as saver:
+        with Saver(self._book, standing, tally, aside) as saver:
             for texts in self._texts(tally):
                 kept, rejects = judge.judge(texts)
                 for reject in rejects:
                     saver.refuse(reject)
                 for candidate in standing.without(kept):
                     saver.save(candidate)
-        return tally.report(rejects=str(aside.path) if aside.path else None)
+        return tally
 
     def _texts(self, tally: Tally) -> Iterator[Iterator[Found]]:
         total = self._source.count()

@@ -5,6 +5,7 @@ So client and server work at the same time. What the server refuses goes to the 
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
@@ -22,13 +23,19 @@ REQUEST_BYTES = 4 * 1024 * 1024  # of JSON, which is half as long on the wire
 REQUEST_POSITIONS = 1_000
 UNDER_WAY_MAX = 3
 
+_OWN_PATH = re.compile(r"items\[[0-9]+\]\.(?:position\.)?")
+"""Where a field stands in a request of ours, which is not where it stands in a file."""
+
 _Answers = Future[list[Saved | HotbookError]]
 
 
 class Saver:
     """Takes candidates one by one. At the end of its context everything is answered."""
 
-    def __init__(self, book: Client, standing: Standing, tally: Tally, rejects: Rejects) -> None:
+    def __init__(
+        self, book: Client, standing: Standing, tally: Tally, rejects: Rejects | None
+    ) -> None:
+        """Without rejects it is a dry run: the server tells what it would do, and does not."""
         self._book = book
         self._standing = standing
         self._tally = tally
@@ -45,8 +52,10 @@ class Saver:
             self._send()
 
     def refuse(self, reject: Reject) -> None:
-        self._tally.name(reject.kind, reject.candidate.place, reject.error.message)
-        self._rejects.add(reject)
+        reason = _OWN_PATH.sub("", reject.error.message)
+        self._tally.name(reject.kind, reject.candidate.place, reason)
+        if self._rejects is not None:
+            self._rejects.add(reject)
 
     def _send(self) -> None:
         sent, self._next, self._next_bytes = self._next, [], 0
@@ -56,7 +65,8 @@ class Saver:
             self._settle()
 
     def _answers(self, items: list[pb.SaveItem]) -> list[Saved | HotbookError]:
-        return self._book._save_items(items, self._book._countdown(None))
+        left_s, dry_run = self._book._countdown(None), self._rejects is None
+        return self._book._save_items(items, left_s, dry_run=dry_run)
 
     def _settle(self) -> None:
         """Waits for the oldest request, and counts what became of it."""

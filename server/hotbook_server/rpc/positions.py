@@ -81,8 +81,9 @@ class PositionsService:
                     raise
                 saves.append(RefusedOutcome.of(error, self._engine.book.revision))
         outcome = await self._engine.submit(
-            SaveMany(tuple(saves), request.all_or_nothing),
-            request_key(request.request_id, call.method, call.body),
+            SaveMany(tuple(saves), request.all_or_nothing, request.dry_run),
+            # What changes nothing is not remembered: asked again, the answer may be another.
+            None if request.dry_run else request_key(request.request_id, call.method, call.body),
             timeout_s=call.timeout_s,
             size=len(call.body),
         )

@@ -56,7 +56,11 @@ def check_is_fill(order: pb.Order) -> None:
 def check_price(order: pb.Order, field: str = "order.price") -> None:
     keeps_returns = order.type == pb.SIDE_FLAT and order.source in KEEPS_RETURNS
     if not from_text(order.price) and not keeps_returns:
-        raise InvalidArgument(f"{field} must be above 0", field=field)
+        raise InvalidArgument(
+            f"{field} must be above 0, not {order.price or 'left out'}: only a FLAT of "
+            "ELIMINATION_FLAT or DEPRECATION_FLAT goes without",
+            field=field,
+        )
 
 
 def check_cooldown(order: pb.Order, last_ms: int, whose: str, terms: Terms) -> None:
@@ -88,7 +92,7 @@ def check_bounds(pair: TradePair, before: Decimal, after: Decimal) -> None:
     too_small = least is not None and 0 < size < least and (size < was or not was)
     if too_large or too_small:
         raise LeverageOutOfBounds(
-            f"the leverage on {pair.trade_pair} would be {after}; it may be from {least or 0} to "
+            f"the leverage on {pair.trade_pair} would be {after:f}; it may be from {least or 0} to "
             f"{'any' if most is None else most}",
             leverage=after,
             leverage_min=to_text(least),
@@ -111,7 +115,7 @@ def check_portfolio(
     after = before - gone + abs(becomes) * pair.multiplier
     if after > cap and after > before:
         raise PortfolioLeverageExceeded(
-            f"the portfolio leverage of {hotkey} would be {after}; the cap is {cap}",
+            f"the portfolio leverage of {hotkey} would be {after:f}; the cap is {cap:f}",
             portfolio_leverage=after,
             portfolio_leverage_before=before,
             portfolio_leverage_max=cap,

@@ -111,7 +111,7 @@ class _Placing:
         most = self._terms.position_orders_max
         if not self._place.close_on_limit:
             raise TooManyOrders(
-                f"{record.position_uuid} has {most} orders, and may not have more: close it, or "
+                f"{record.position_uuid} may not have more than {most} orders: close it, or "
                 'place with on_limit="close"',
                 position_orders_max=most,
                 position_uuid=record.position_uuid,
@@ -122,7 +122,10 @@ class _Placing:
         """A FLAT closes what is open, and the order opens another position, in one commit."""
         standing = Standing(record, self._terms)
         order = self._message
-        standing.close(standing.flat(order.price, order.processed_ms, source, order.order_uuid))
+        flat = standing.flat(order.price, order.processed_ms, source, order.order_uuid)
+        for name in ("bid", "ask", "slippage", "quote_usd_rate", "usd_base_rate"):  # one fill
+            setattr(flat, name, getattr(order, name))
+        standing.close(flat)
         closed = standing.save(self._decision)
         account_size = self._place.account_size or standing.message.account_size
         return self._done(self._open(self._message, account_size, replaces=record), closed)
@@ -142,7 +145,13 @@ class _Placing:
         found = fill([order], from_text(account_size), self._pair)
         if found.side is None:
             raise InvalidArgument(
-                f"order has no size: below {NOTHING} is nothing", field="order.leverage"
+                f"order has no size: below {NOTHING:f} is nothing", field="order.leverage"
+            )
+        if not found.net_leverage and self._pair.leverage_max is not None:
+            raise InvalidArgument(
+                f"account_size is missing: {self._place.trade_pair} has bounds, which are in "
+                "leverage, and the order has none",
+                field="account_size",
             )
         write_fills(opened, found)
         self._check_leverage(ZERO, found.net_leverage, replaces)
@@ -178,9 +187,8 @@ def _completed(message: pb.Order, account_size: Decimal, pair: TradePair) -> Ord
     """The order with all its sizes; refused where it has none that can be used."""
     order = complete(fill_from_wire(message), account_size, pair)
     if not order.leverage and not order.quantity:
-        hint = "; a value alone needs account_size" if order.value else ""
         raise InvalidArgument(
-            f"order has no size: give it a leverage or a quantity{hint}", field="order.leverage"
+            "order has no size: give it a leverage, a quantity or a value", field="order.leverage"
         )
     return order
 
@@ -224,6 +232,7 @@ def decide_close(
     record = _to_close(book, close)
     standing = Standing(record, terms)
     flat = standing.flat(close.price, close.at_ms, close.source)
+    check_is_fill(flat)
     check_price(flat, "price")
     stamp(flat, now_ms, standing.last_ms, "at_ms")
     standing.close(flat)

@@ -146,8 +146,9 @@ def _standing_part(
     later = {order.order_uuid for order in whole.orders[part.end :]}
     if not same_place or theirs[:shared] != ours[:shared] or later & set(theirs):
         raise SplitConflict(
-            f"a part of {whole.position_uuid} would be {message.position_uuid}, which stands with "
-            "other orders: neither was changed",
+            f"a part of {whole.position_uuid} of {whole.hotkey} would be {message.position_uuid}, "
+            "which stands with other orders: neither was changed",
+            hotkey=whole.hotkey,
             position_uuid=whole.position_uuid,
             part_uuid=message.position_uuid,
         )
@@ -166,8 +167,9 @@ def _check_nothing_else_is_open(
     closed = {change.key for change in decision.changes}  # the parts before this one, the last
     if rival is not None and rival.position_uuid not in {*closed, message.position_uuid}:
         raise SplitConflict(
-            f"the last part of {record.position_uuid} would be open beside {rival.position_uuid}: "
-            "nothing was changed",
+            f"the last part of {record.position_uuid} of {record.hotkey} would be open beside "
+            f"{rival.position_uuid}: nothing was changed",
+            hotkey=record.hotkey,
             position_uuid=record.position_uuid,
             part_uuid=message.position_uuid,
             open_uuid=rival.position_uuid,
@@ -181,8 +183,9 @@ def _uuids(message: pb.Position) -> list[str]:
 def _check_names_differ(told: Split) -> None:
     if len(set(told.parts)) < len(told.parts):
         raise SplitConflict(
-            f"two parts of {told.position_uuid} would have one uuid, for their first orders have: "
-            "nothing was changed",
+            f"two parts of {told.position_uuid} of {told.hotkey} would have one uuid, for their "
+            "first orders have: nothing was changed",
+            hotkey=told.hotkey,
             position_uuid=told.position_uuid,
         )
 

@@ -77,10 +77,11 @@ class Standing:
                 if (closed := running.meet(fill_from_wire(order))) is not None:
                     last = closed.closing == len(self.message.orders) - 1
                     hint = "save it as closed" if last else "split it first"
+                    uuid, hotkey = self.record.position_uuid, self.record.hotkey
                     raise NeedsSplit(
-                        f"the orders of {self.record.position_uuid} close it, and it stands as "
-                        f"open: {hint}",
-                        position_uuid=self.record.position_uuid,
+                        f"the orders of {uuid} of {hotkey} close it, and it stands as open: {hint}",
+                        hotkey=hotkey,
+                        position_uuid=uuid,
                     )
         return running
 
@@ -109,7 +110,13 @@ class Standing:
             price=price,
             processed_ms=at_ms,
             source=source,  # type: ignore[arg-type]
+            quote_usd_rate=self._last_rate(),
         )
+
+    def _last_rate(self) -> str:
+        """The newest rate to USD that an order of the position was filled at."""
+        rates = (order.quote_usd_rate for order in reversed(self.message.orders))
+        return next((rate for rate in rates if from_text(rate)), "")
 
 
 def _close_as_it_is(message: pb.Position, before: pb.Position, at_ms: int) -> None:

@@ -306,14 +306,16 @@ class SaveItem(_message.Message):
     def __init__(self, position: _Optional[_Union[Position, _Mapping]] = ..., expected_version: _Optional[int] = ..., replace_open: _Optional[bool] = ...) -> None: ...
 
 class SaveManyRequest(_message.Message):
-    __slots__ = ("items", "request_id", "all_or_nothing")
+    __slots__ = ("items", "request_id", "all_or_nothing", "dry_run")
     ITEMS_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     ALL_OR_NOTHING_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
     items: _containers.RepeatedCompositeFieldContainer[SaveItem]
     request_id: str
     all_or_nothing: bool
-    def __init__(self, items: _Optional[_Iterable[_Union[SaveItem, _Mapping]]] = ..., request_id: _Optional[str] = ..., all_or_nothing: _Optional[bool] = ...) -> None: ...
+    dry_run: bool
+    def __init__(self, items: _Optional[_Iterable[_Union[SaveItem, _Mapping]]] = ..., request_id: _Optional[str] = ..., all_or_nothing: _Optional[bool] = ..., dry_run: _Optional[bool] = ...) -> None: ...
 
 class SaveOutcome(_message.Message):
     __slots__ = ("saved", "refused", "revision")

@@ -312,3 +312,24 @@ def test_a_uuid_that_climbs_is_misplaced(book: hotbook.Client, root: Path) -> No
     report = import_tree(book, root)
 
     assert (report.misplaced, book.status().positions) == (1, 0)
+
+
+def test_a_dry_run_tells_what_the_server_would_refuse(book: hotbook.Client, root: Path) -> None:
+    """An open rival in the book, and a price below zero: told before, and again by the import."""
+    rival = make.position("rival", hotkey="hk", trade_pair="BTCUSD")
+    book.save(rival)
+    write(root, position(8, "hk", is_open=True))
+    broken = position(3, "other")
+    broken["orders"][0]["price"] = -1.5
+    write(root, broken)
+    write(root, position(5, "other"))
+    revision = book.status().revision
+
+    dry = import_tree(book, root, dry_run=True)
+
+    assert (dry.saved, dry.refused, dry.rejects) == (1, 2, None)
+    assert book.status().revision == revision
+    real = import_tree(book, root)
+    assert (real.saved, real.refused) == (1, 2)
+    assert told(real, Kind.REFUSED) == told(dry, Kind.REFUSED)
+    assert all("items[" not in reason for _, reason in told(real, Kind.REFUSED))
