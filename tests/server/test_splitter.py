@@ -313,7 +313,7 @@ def test_a_full_disk_leaves_positions_whole_and_serves(process: ServerProcess) -
 
 def test_a_conflict_is_in_the_log_at_each_start(process: ServerProcess) -> None:
     """The whole stays, the reason is told, and splitting works once the way is free."""
-    reason = "a part of blocked would be blocked-2"
+    reason = "a part of blocked of hk would be blocked-2"
     assert process.log.read_text().count(reason) == 1
     with hotbook.connect(process.target) as book:
         [refused] = book.split_all()
