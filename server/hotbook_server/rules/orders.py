@@ -268,8 +268,8 @@ def _to_close(book: Book, close: ClosePosition) -> Record:
 def _holder_of(book: Book, place: PlaceOrder, given: pb.Order) -> Record | None:
     """The position that holds this very order; another content under its uuid is refused.
 
-    No index of orders is kept: it would take as much memory as the book. A record's bytes are
-    looked through for the uuid, in a tenth of a microsecond; only where they have it are its
+    No index of orders is kept: it would hold every order ever placed. A record's bytes are looked
+    through for the uuid, which costs with each position of the hotkey; only where found are its
     orders read.
     """
     needle = given.order_uuid.encode()

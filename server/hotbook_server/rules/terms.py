@@ -13,7 +13,7 @@ from hotbook_shared.pairs import Pairs, known_pairs, load_pairs
 from hotbook_shared.record import Record
 
 LATELY_MAX = 4_096
-"""Positions of which is remembered what they amount to; about a kilobyte each."""
+"""Positions of which is remembered what they amount to."""
 
 
 class Lately:
