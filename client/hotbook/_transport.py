@@ -50,6 +50,7 @@ STUBS: tuple[Any, ...] = (
     stubs.PositionsStub,
     stubs.OrdersStub,
     stubs.SplittingStub,
+    stubs.FeedStub,
     stubs.OperationsStub,
 )
 

@@ -106,6 +106,20 @@ class Settings(BaseSettings):
     changes_kept_max: int = Field(
         100_000, ge=1, le=2**62, description="Newest changes kept in the journal."
     )
+    feed_changes_max: int = Field(
+        20_000, ge=1, description="Newest changes kept in memory for watchers."
+    )
+    feed_max_bytes: int = Field(64 * _MIB, ge=1024, description="Most bytes of those.")
+    watchers_max: int = Field(1_000, ge=1, description="Watchers at once.")
+    watch_frame_ms: float = Field(
+        5.0, ge=0, le=60_000, description="Least time between two frames to a watcher."
+    )
+    watch_frames_per_s_max: float = Field(
+        2_000.0, gt=0, description="Most frames a second to all watchers together."
+    )
+    watch_heartbeat_ms: int = Field(
+        250, ge=10, le=60_000, description="A watcher hears from the server at least so often."
+    )
     disk_free_min_bytes: int = Field(
         32 * _MIB, ge=0, description="Writes are refused while the disk has less room than this."
     )

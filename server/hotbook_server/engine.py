@@ -23,13 +23,13 @@ from hotbook_server.clock import Clock
 from hotbook_server.commands import (
     AnyOutcome,
     Command,
-    RefusedOutcome,
     decode_outcome,
     encode_outcome,
 )
 from hotbook_server.config import Settings
 from hotbook_server.draft import Draft
-from hotbook_server.intake import Intake, Ticket
+from hotbook_server.feed import mark_of
+from hotbook_server.intake import Ticket
 from hotbook_server.journal.base import (
     Batch,
     DiskIsFull,
@@ -39,9 +39,9 @@ from hotbook_server.journal.base import (
     Loaded,
     Progress,
 )
+from hotbook_server.keeper import Keeper, has_problems
 from hotbook_server.logs import log
 from hotbook_server.requests import RequestKey, Requests
-from hotbook_server.rules.terms import Terms
 from hotbook_server.telemetry import Telemetry
 from hotbook_shared.book import Book
 from hotbook_shared.errors import (
@@ -49,7 +49,6 @@ from hotbook_shared.errors import (
     DiskFull,
     JournalFailed,
     RequestReused,
-    Unavailable,
 )
 from hotbook_shared.model import Durability
 
@@ -59,7 +58,7 @@ QUIET_S = 0.001  # nobody came for so long: no more company is to be expected
 FLUSH_S = 0.5  # relaxed mode: what was acknowledged is on disk within a second
 
 
-class Engine:
+class Engine(Keeper):
     def __init__(
         self,
         settings: Settings,
@@ -68,17 +67,7 @@ class Engine:
         telemetry: Telemetry,
         on_step: Callable[[str], None] | None = None,
     ) -> None:
-        self.book = Book()
-        self.terms = Terms.of(settings)
-        self.journal = journal
-        self.quarantined = 0  # damaged rows that the journal has set aside
-        self.intake = Intake(settings)
-        self.stopping = asyncio.Event()
-        """Set when no new work is accepted any more."""
-        self.failure: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
-        """Done when the journal has failed: nothing is acknowledged any more."""
-        self._settings = settings
-        self._clock = clock
+        super().__init__(settings, journal, clock)
         self._telemetry = telemetry
         self._on_step = on_step
         self._ahead = Book()
@@ -107,22 +96,15 @@ class Engine:
         self.book = book
         self._ahead = self.book.copy()
         self.quarantined = loaded.quarantined
+        self.feed.restart(book.revision, self._mark(), book.digest)
         for what in loaded.damaged:
             log.error("damage found and set aside", what=what)
 
-    @property
-    def state(self) -> str:
-        if self.failure.done():
-            return "failed"
-        return "draining" if self.stopping.is_set() else "serving"
-
     def refuse_new_work(self) -> None:
-        """What was accepted will be answered; nothing more is accepted."""
-        self.stopping.set()
+        super().refuse_new_work()
         self._wake.set()
 
     async def stop(self) -> None:
-        """Answers what was accepted, then lets go of the journal."""
         self.refuse_new_work()
         if self._writer is not None:
             await self._writer
@@ -135,22 +117,16 @@ class Engine:
             await self._on_journal(self.journal.close)
             self._journal_thread.shutdown()
 
-    # ---------------------------------------------------------------- accepting
+    def _mark(self) -> str:
+        """What stands for the history of the book, to those who follow it."""
+        return mark_of(self.journal.link, self.quarantined)
 
-    async def submit(
-        self, command: Command, key: RequestKey | None = None, *, timeout_s: float, size: int = 0
-    ) -> AnyOutcome:
-        """Hands a command to the writer and waits for its outcome. A refusal is raised."""
-        outcome = await self.enqueue(command, key, timeout_s=timeout_s, size=size)
-        if isinstance(outcome, RefusedOutcome):
-            raise outcome.as_error()
-        return outcome
+    # ---------------------------------------------------------------- accepting
 
     def enqueue(
         self, command: Command, key: RequestKey | None = None, *, timeout_s: float, size: int = 0
     ) -> Awaitable[AnyOutcome]:
-        """The same without waiting: what is awaited ends in an outcome, a refusal included."""
-        self._check_working()
+        self.check_working()
         ticket = None
         if key is not None:
             if (kept := self._requests.find(key)) is not None:
@@ -172,15 +148,9 @@ class Engine:
             )
         return decode_outcome(data)
 
-    def _check_working(self) -> None:
-        if self.failure.done():
-            raise JournalFailed("the journal has failed: this server stops")
-        if self.stopping.is_set():
-            raise Unavailable("the server is stopping")
-
     async def in_turn(self, act: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
         """Runs `act` between two batches, when both books are equal and the journal is at rest."""
-        self._check_working()
+        self.check_working()
         done: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
 
         async def turn() -> None:
@@ -263,6 +233,8 @@ class Engine:
         self._step("journaled")
         for change in draft.changes:
             self.book.apply(change)
+        if draft.changes:
+            self.feed.publish(draft.changes, self._mark(), self.book.digest)
         self._step("applied")
         self._requests.remember(request for request, _ in kept)
         for ticket, outcome in answers:
@@ -316,11 +288,9 @@ class Engine:
     # ---------------------------------------------------------------- operations
 
     async def rebuild(self) -> bool:
-        """Makes the indexes anew from the truth. Returns whether the old ones were wrong."""
-
         async def act() -> bool:
             before = self.book
-            wrong = await asyncio.to_thread(_has_problems, before)
+            wrong = await asyncio.to_thread(has_problems, before)
             records = list(before.positions.by_uuid.values())
             self.book = await asyncio.to_thread(Book, records, before.revision)
             self._ahead = self.book.copy()
@@ -329,22 +299,18 @@ class Engine:
         return await self.in_turn(act)
 
     async def reload(self) -> bool:
-        """Makes the book anew from the journal. Returns whether memory was wrong."""
-
         async def act() -> bool:
             before = self.book
-            wrong = await asyncio.to_thread(_has_problems, before)
+            wrong = await asyncio.to_thread(has_problems, before)
             loaded = await self._on_journal(self.journal.load, None)
             book = await asyncio.to_thread(Book, loaded.records, loaded.revision)
             self._take_over(loaded, book)
-            same = (before.digest, before.revision) == (self.book.digest, self.book.revision)
+            same = (before.digest, before.revision) == (book.digest, book.revision)
             return wrong or not same
 
         return await self.in_turn(act)
 
     async def verify(self) -> tuple[Book, list[str], int]:
-        """A copy of the book, everything that is wrong with it, and the changes checked."""
-
         async def act() -> tuple[Book, bool, Any]:
             snapshot = await self._on_journal(self.journal.snapshot)
             agree = self._ahead.positions.by_uuid == self.book.positions.by_uuid
@@ -381,7 +347,3 @@ class Engine:
     def _step(self, name: str) -> None:
         if self._on_step is not None:
             self._on_step(name)
-
-
-def _has_problems(book: Book) -> bool:
-    return any(book.positions.problems())

@@ -21,6 +21,7 @@ from hotbook_server.journal.memory import MemoryJournal
 from hotbook_server.journal.sqlite import SqliteJournal
 from hotbook_server.journal.store import FolderInUse, StoreTooNew
 from hotbook_server.logs import log
+from hotbook_server.rpc.feed import FeedService
 from hotbook_server.rpc.guard import Guard
 from hotbook_server.rpc.operations import OperationsService
 from hotbook_server.rpc.orders import OrdersService
@@ -135,6 +136,9 @@ class Server:
             "hotkeys": len(positions.by_hotkey),
             "queue_depth": len(self.engine.intake),
             "quarantined": self.engine.quarantined,
+            "watchers": self.engine.feed.watchers,
+            "feed_changes": self.engine.feed.changes,
+            "feed_frames": self.engine.feed.frames,
         }
 
     def _bind(self) -> str:
@@ -152,12 +156,14 @@ class Server:
         positions = PositionsService(self.settings, self.engine, self.clock)
         orders = OrdersService(self.settings, self.engine)
         splitting = SplittingService(self.settings, self.engine, self.splitter)
+        feed = FeedService(self.settings, self.engine)
         operations = OperationsService(self.settings, self.engine, self.clock, self.telemetry)
         self._grpc.add_generic_rpc_handlers(
             (
                 guard.handlers(SERVICES["Positions"], positions),
                 guard.handlers(SERVICES["Orders"], orders),
                 guard.handlers(SERVICES["Splitting"], splitting),
+                guard.handlers(SERVICES["Feed"], feed),
                 guard.handlers(SERVICES["Operations"], operations),
             )
         )
@@ -245,5 +251,8 @@ def _grpc_options(settings: Settings) -> list[tuple[str, int]]:
         ("grpc.max_metadata_size", 16 * 1024),
         ("grpc.so_reuseport", 0),  # a second server on the port fails loudly
         ("grpc.keepalive_permit_without_calls", 1),
+        # A watcher whose machine is gone is noticed, though nothing is sent that would fail.
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ]

@@ -17,14 +17,18 @@
     │   ├── CoolingDown       the last order on this pair is too recent
     │   ├── NeedsSplit        the position's orders go on after its close
     │   ├── SplitConflict     a position stands where a part would go, and they disagree
+    │   ├── ReadOnly          this server follows another, which takes the writes
     │   └── Unsupported       this server, as it is set up, cannot do that
     ├── LimitReached          a limit of the server; see its settings
     │   ├── QueueFull         too much is waiting to be written: come back in a moment
     │   ├── MessageTooLarge   the message is over the server's size limit
     │   ├── DiskFull          writes are refused until there is room; reads go on
-    │   └── PageExpired       the listing was forgotten before its last page was read
+    │   ├── PageExpired       the listing was forgotten before its last page was read
+    │   └── FellBehind        a watcher took in less than what happened, and was cut off
     ├── Unavailable           no server answers, or it is stopping
     │   └── JournalFailed     the disk failed: the outcome of what was in flight is unknown
+    ├── Stale                 the replica is older than the caller accepts
+    ├── NotFollowed           the replica follows a part of the book that has no answer to this
     ├── DeadlineExceeded      no answer in time: the outcome is unknown, repeat with the same id
     └── InternalError         a bug of ours; the server's log has the rest
 
@@ -144,6 +148,15 @@ class SplitConflict(Refused):
     code = "SPLIT_CONFLICT"
 
 
+class ReadOnly(Refused):
+    code = "READ_ONLY"
+
+    @property
+    def leader(self) -> str:
+        """Where writes go: the target that this server follows."""
+        return self.details["leader"]
+
+
 class Unsupported(Refused):
     code = "UNSUPPORTED"
 
@@ -169,6 +182,11 @@ class PageExpired(LimitReached):
     code = "PAGE_EXPIRED"
 
 
+class FellBehind(LimitReached):
+    code = "FELL_BEHIND"
+    retryable = True
+
+
 class Unavailable(HotbookError):
     code = "UNAVAILABLE"
     retryable = True
@@ -176,6 +194,20 @@ class Unavailable(HotbookError):
 
 class JournalFailed(Unavailable):
     code = "JOURNAL_FAILED"
+
+
+class Stale(HotbookError):
+    code = "STALE"
+    retryable = True
+
+    @property
+    def lag_ms(self) -> float:
+        """How old the replica may be."""
+        return float(self.details["lag_ms"])
+
+
+class NotFollowed(HotbookError):
+    code = "NOT_FOLLOWED"
 
 
 class DeadlineExceeded(HotbookError):

@@ -18,9 +18,6 @@ from hotbook_shared.errors import InvalidArgument
 from hotbook_shared.money import ONE, ZERO
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-UUID_MAX = 256
-"""Most characters of a position's or an order's name."""
-
 MS_MAX = 253_402_300_799_999
 """The last millisecond of the year 9999: no later time can be shown as a datetime."""
 

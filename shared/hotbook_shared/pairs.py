@@ -19,8 +19,8 @@ import msgspec
 from hotbook_shared.errors import InvalidArgument
 from hotbook_shared.model import TradePair
 from hotbook_shared.money import ONE, ZERO, check_number
+from hotbook_shared.names import PAIR_MAX, is_id
 
-NAME_MAX = 32
 UNKNOWN = "unknown"
 """The category of a pair that is not in the registry."""
 
@@ -119,9 +119,9 @@ def _number(text: str) -> Decimal:
 
 def _checked(pair: TradePair) -> TradePair:
     trade_pair = pair.trade_pair
-    if not 0 < len(trade_pair) <= NAME_MAX or not trade_pair.isprintable() or " " in trade_pair:
+    if not is_id(trade_pair, PAIR_MAX):
         raise ValueError(
-            f"{trade_pair!r} is no trade pair: 1 to {NAME_MAX} characters, no white space"
+            f"{trade_pair!r} is no trade pair: 1 to {PAIR_MAX} characters, no white space"
         )
     for name in ("leverage_min", "leverage_max", "multiplier", "lot_size", "spread_rate"):
         number = getattr(pair, name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from enum import IntEnum
+from typing import Protocol, cast
 
 import msgspec
 
@@ -36,8 +37,14 @@ class Record(msgspec.Struct, frozen=True, gc=False, array_like=True):
     net_leverage: str
     version: int
     revision: int
-    wire: bytes
+    held: bytes
+    """The wire bytes; or, put there by `hold`, an object that has them: see Holder."""
     digest: bytes
+
+    @property
+    def wire(self) -> bytes:
+        held = self.held
+        return held if type(held) is bytes else cast(Holder, held).wire_of(self)
 
     @property
     def is_open(self) -> bool:
@@ -46,6 +53,27 @@ class Record(msgspec.Struct, frozen=True, gc=False, array_like=True):
     @property
     def is_leg(self) -> bool:
         return bool(self.campaign_id)
+
+
+class Holder(Protocol):
+    """What stands in for the wire bytes of a record: it knows where they are, or more of them.
+
+    What a record says never changes, whoever holds its bytes.
+    """
+
+    def wire_of(self, record: Record) -> bytes: ...
+
+
+def hold(record: Record, holder: Holder | bytes) -> None:
+    """Lets `holder` have the bytes of a record from now on."""
+    msgspec.structs.force_setattr(record, "held", holder)
+
+
+HEADER = tuple(name for name in Record.__struct_fields__ if name != "held")
+
+
+def says_the_same(record: Record, other: Record) -> bool:
+    return all(getattr(record, name) == getattr(other, name) for name in HEADER)
 
 
 encode_record = msgspec.msgpack.Encoder().encode
@@ -100,11 +128,31 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     """A fact with a revision.
 
     SAVED: `record` now stands under `key`, its uuid.
-    REMOVED: nothing stands under `key`, a uuid, any more.
+    REMOVED: nothing stands under `key`, a uuid of `hotkey`, any more.
     CLEARED: nothing stands under `key`, a hotkey, any more; the empty key clears the whole book.
+
+    `was_open`: what stood under the uuid before was open. The book needs neither this nor the
+    hotkey of what was removed; those who follow a part of it do.
     """
 
     revision: int
     kind: ChangeKind
     key: str
     record: Record | None = None
+    hotkey: str = ""
+    was_open: bool = False
+
+    @classmethod
+    def saved(cls, record: Record, old: Record | None = None) -> Change:
+        was_open = old is not None and old.is_open
+        revision, uuid, hotkey = record.revision, record.position_uuid, record.hotkey
+        return cls(revision, ChangeKind.SAVED, uuid, record, hotkey, was_open)
+
+    @classmethod
+    def removed(cls, revision: int, old: Record) -> Change:
+        uuid, hotkey = old.position_uuid, old.hotkey
+        return cls(revision, ChangeKind.REMOVED, uuid, None, hotkey, old.is_open)
+
+    @classmethod
+    def cleared(cls, revision: int, hotkey: str) -> Change:
+        return cls(revision, ChangeKind.CLEARED, hotkey, None, hotkey)

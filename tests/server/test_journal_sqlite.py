@@ -52,7 +52,6 @@ FULL_READS = {
     "what a few of those were": "SELECT CAST(position_uuid AS BLOB) FROM quarantine",
     "clearing the book": "DELETE FROM positions",
     "the check reads every position": "SELECT typeof(position_uuid) IN",
-    "the check reads every change": "SELECT revision, kind, ",
     "the snapshot begins; a few facts": "SELECT count(*) FROM meta",
     "one step from the end": "SELECT chain FROM changes ORDER BY revision DESC LIMIT 1",
 }
@@ -63,6 +62,8 @@ SEARCHES = [
     ("DELETE FROM positions WHERE rowid = ?", "INTEGER PRIMARY KEY (rowid=?)"),
     ("DELETE FROM changes WHERE revision <= ?", "INTEGER PRIMARY KEY (rowid<?)"),
     ("DELETE FROM requests WHERE sequence <= ?", "INTEGER PRIMARY KEY (rowid<?)"),
+    (rows.READ_CHANGES, "INTEGER PRIMARY KEY (rowid>?)"),
+    (rows.LINK_AT, "INTEGER PRIMARY KEY (rowid=?)"),
     (rows.OUTCOME, "INTEGER PRIMARY KEY (rowid=?)"),
     ("SELECT max(revision) FROM changes", "SEARCH changes"),
     ("SELECT value FROM meta WHERE name = 'book_id'", "PRIMARY KEY (name=?)"),
@@ -558,6 +559,10 @@ CHECKED = [
      "WHERE revision = 2", "2"),
     ("change: its kind is no number", "UPDATE changes SET kind = 'x' WHERE revision = 2",
      "change 2"),
+    ("change: its flags", "UPDATE changes SET flags = 0 WHERE revision = 2", "change 2"),
+    ("change: its hotkey", "UPDATE changes SET hotkey = 'x' WHERE revision = 2", "change 2"),
+    ("change: its hotkey is no text", "UPDATE changes SET hotkey = x'42' WHERE revision = 2",
+     "change 2"),
     ("change: its checksum", "UPDATE changes SET crc = crc + 1 WHERE revision = 2", "change 2"),
     ("change: its link", "UPDATE changes SET chain = x'00' WHERE revision = 2", "change 2"),
     ("change: the newest link", "UPDATE changes SET chain = x'00' WHERE revision = 4", "change 4"),
@@ -566,7 +571,7 @@ CHECKED = [
      "changes 2 to 3 are missing"),
     ("changes: no tail", "DELETE FROM changes WHERE revision > 2", "newest change is 2"),
     ("changes: none", "DELETE FROM changes", "newest change is 0"),
-    ("changes: one too many", "INSERT INTO changes VALUES (5, 2, 'A', NULL, 0, 0, x'00')",
+    ("changes: one too many", "INSERT INTO changes VALUES (5, 2, 2, 'A', 'hk', NULL, 0, 0, x'00')",
      "change 5"),
 ]  # fmt: skip
 

@@ -14,6 +14,7 @@ from hotbook_server.rpc import shape
 from hotbook_server.rpc.shape import _is_certainly_right, _judge_position, check_position
 from hotbook_shared.errors import InvalidArgument
 from hotbook_shared.model import MS_MAX
+from hotbook_shared.names import check_hotkey, check_trade_pair, check_uuid
 from hotbook_shared.pb import hotbook_pb2 as pb
 from tests.make import OPEN_MS
 
@@ -221,9 +222,9 @@ SMALL: list[tuple[Callable[[], None], str]] = [
     (lambda: shape.check_request_id(" "), "request_id"),
     (lambda: shape.check_request_id("a\n"), "request_id"),
     (lambda: shape.check_version(2**63, "expected_version"), "expected_version"),
-    (lambda: shape.check_hotkey(""), "hotkey"),
-    (lambda: shape.check_uuid("x" * 257), "position_uuid"),
-    (lambda: shape.check_trade_pair("x" * 33), "trade_pair"),
+    (lambda: check_hotkey(""), "hotkey"),
+    (lambda: check_uuid("x" * 257), "position_uuid"),
+    (lambda: check_trade_pair("x" * 33), "trade_pair"),
     (lambda: shape.check_time(-1, "opened_after_ms"), "opened_after_ms"),
 ]
 

@@ -57,6 +57,13 @@ class Checked(msgspec.Struct, frozen=True):
     changes: int
 
 
+class Commit(msgspec.Struct, frozen=True):
+    """Changes that were written together, and the chain's link at the last of them."""
+
+    changes: Sequence[Change]
+    link: bytes
+
+
 class DiskIsFull(Exception):
     """Nothing of the batch was written; later ones may be, when there is room."""
 
@@ -67,9 +74,11 @@ class JournalBroken(Exception):
 
 class Journal(Protocol):
     """One writer calls `append`, `outcome` and `flush` from one thread at a time; `load` while no
-    append is under way; `check` and `backup` from any thread at any time."""
+    append is under way; `commits` and `backup` from any thread at any time."""
 
     book_id: str
+    link: bytes
+    """The chain's end. It stands for every change that led here."""
 
     def load(self, progress: Progress | None = None) -> Loaded:
         """Everything. What is damaged is set aside and counted."""
@@ -79,6 +88,16 @@ class Journal(Protocol):
 
     def outcome(self, sequence: int) -> bytes | None:
         """The outcome that was kept with a request."""
+
+    def commits(self, after: int, room_bytes: int) -> list[Commit]:
+        """Commits after a revision, in order, as many as fill about so many bytes.
+
+        None where the next change is not kept any more, or never was; a book without a disk keeps
+        none. What is damaged ends the list.
+        """
+
+    def link_at(self, revision: int) -> bytes | None:
+        """The chain's link at a change, where it is still kept."""
 
     def quarantined(self) -> int:
         """How many damaged rows have been set aside."""
@@ -104,10 +123,15 @@ class Snapshot(Protocol):
     def close(self) -> None: ...
 
 
-def change_bytes(change: Change) -> bytes:
+WAS_OPEN, ENDS_COMMIT = 1, 2
+"""The flags of a change on disk."""
+
+
+def said_of(
+    revision: object, kind: object, flags: object, key: bytes, hotkey: bytes, wire: bytes
+) -> bytes:
     """What a change says, for checksums: the same on every machine and version."""
-    wire = change.record.wire if change.record is not None else b""
-    return b"%d %d %s\0%s" % (change.revision, change.kind, change.key.encode(), wire)
+    return b"%s %s %s\0%s" % (f"{revision} {kind} {flags}".encode(), key, hotkey, wire)
 
 
 def crc_of(said: bytes) -> int:
@@ -119,9 +143,12 @@ def link(chain: bytes, said: bytes) -> bytes:
     return hashlib.sha256(chain + said).digest()[:16]
 
 
-def chained(chain: bytes, changes: Sequence[Change]) -> Iterator[tuple[Change, int, bytes]]:
-    """Each change with its checksum and its link, following the chain's present end."""
-    for change in changes:
-        said = change_bytes(change)
+def chained(chain: bytes, changes: Sequence[Change]) -> Iterator[tuple[Change, int, int, bytes]]:
+    """Each change of a commit with its flags, checksum and link, following the chain's end."""
+    for number, change in enumerate(changes, start=1):
+        flags = WAS_OPEN * change.was_open + ENDS_COMMIT * (number == len(changes))
+        wire = change.record.wire if change.record is not None else b""
+        key, hotkey = change.key.encode(), change.hotkey.encode()
+        said = said_of(change.revision, int(change.kind), flags, key, hotkey, wire)
         chain = link(chain, said)
-        yield change, crc_of(said), chain
+        yield change, flags, crc_of(said), chain

@@ -13,6 +13,7 @@ from hotbook_server.journal.base import (
     CHAIN_START,
     Batch,
     Checked,
+    Commit,
     KeptRequest,
     Loaded,
     Progress,
@@ -27,7 +28,7 @@ class MemoryJournal:
     def __init__(self) -> None:
         self.book_id = uuid.uuid4().hex
         self._book = Book()
-        self._chain = CHAIN_START
+        self.link = CHAIN_START
         self._requests: dict[int, tuple[KeptRequest, bytes]] = {}
         self._forgotten = 0  # the sequence up to which they are forgotten
 
@@ -39,9 +40,9 @@ class MemoryJournal:
         return Loaded(records, self._book.revision, requests, quarantined=0)
 
     def append(self, batch: Batch) -> None:
-        for change, _crc, link in chained(self._chain, batch.changes):
+        for change, _flags, _crc, link in chained(self.link, batch.changes):
             self._book.apply(change)
-            self._chain = link
+            self.link = link
         for kept, outcome in batch.requests:
             self._requests[kept.sequence] = kept, outcome
         for sequence in range(self._forgotten + 1, batch.forget_requests_until + 1):
@@ -51,6 +52,12 @@ class MemoryJournal:
     def outcome(self, sequence: int) -> bytes | None:
         kept = self._requests.get(sequence)
         return None if kept is None else kept[1]
+
+    def commits(self, after: int, room_bytes: int) -> list[Commit]:  # noqa: ARG002 - it keeps none
+        return []
+
+    def link_at(self, revision: int) -> bytes | None:
+        return self.link if revision == self._book.revision else None
 
     def quarantined(self) -> int:
         return 0

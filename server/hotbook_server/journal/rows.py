@@ -6,14 +6,30 @@ the row is read.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import apsw
 import msgspec
 
-from hotbook_server.journal.base import KeptRequest, Progress, crc_of
-from hotbook_shared.record import Change, Record, decode_record, encode_record
+from hotbook_server.journal.base import (
+    ENDS_COMMIT,
+    WAS_OPEN,
+    Commit,
+    KeptRequest,
+    Progress,
+    crc_of,
+    said_of,
+)
+from hotbook_shared.record import (
+    Change,
+    ChangeKind,
+    Record,
+    decode_record,
+    encode_record,
+    record_from,
+)
 
 PROGRESS_ROWS = 10_000
 
@@ -50,9 +66,11 @@ _VALUES = ", ".join(
 )
 CHECK_POSITIONS = f"SELECT {_TYPES_ARE_RIGHT}, {_VALUES} FROM positions"
 READ_CHANGES = (
-    "SELECT revision, kind, CAST(key AS BLOB), typeof(key), CAST(wire AS BLOB), crc, chain "
-    "FROM changes ORDER BY revision"
+    "SELECT revision, kind, flags, CAST(key AS BLOB), CAST(hotkey AS BLOB), CAST(wire AS BLOB), "
+    "typeof(key) = 'text' AND typeof(hotkey) = 'text', crc, chain "
+    "FROM changes WHERE revision > ? ORDER BY revision"
 )
+LINK_AT = "SELECT chain FROM changes WHERE revision = ?"
 READ_REQUESTS = (
     "SELECT sequence, CAST(request_id AS BLOB), CAST(fingerprint AS BLOB), "
     "CAST(outcome AS BLOB), at_ms, crc FROM requests ORDER BY sequence"
@@ -120,8 +138,56 @@ def key_of(record: Record) -> bytes:
     ).encode()
 
 
-def wire_of(change: Change) -> bytes | None:
-    return None if change.record is None else change.record.wire
+def change_row(change: Change, flags: int, crc: int, chain: bytes, at_ms: int) -> tuple[Any, ...]:
+    wire = None if change.record is None else change.record.wire
+    told = change.revision, int(change.kind), flags, change.key, change.hotkey
+    return (*told, wire, at_ms, crc, chain)
+
+
+class StoredChange(NamedTuple):
+    """A row of READ_CHANGES, as it was found."""
+
+    revision: int
+    kind: int
+    flags: int
+    key: bytes
+    hotkey: bytes
+    wire: bytes | None
+    has_texts: bool
+    crc: int
+    chain: bytes
+
+    @property
+    def said(self) -> bytes:
+        return said_of(*self[:5], self.wire or b"")
+
+    @property
+    def is_sound(self) -> bool:
+        return bool(self.has_texts) and crc_of(self.said) == self.crc
+
+    @property
+    def change(self) -> Change:
+        record = None if self.wire is None else record_from(self.wire)
+        key, hotkey, kind = self.key.decode(), self.hotkey.decode(), ChangeKind(self.kind)
+        return Change(self.revision, kind, key, record, hotkey, bool(self.flags & WAS_OPEN))
+
+
+def commits_of(rows: Iterable[tuple[Any, ...]], after: int, room_bytes: int) -> list[Commit]:
+    """Whole commits out of rows that follow a revision, up to the first gap or damage."""
+    commits: list[Commit] = []
+    changes: list[Change] = []
+    for row in map(StoredChange._make, rows):
+        after += 1
+        if row.revision != after or not row.is_sound:
+            break
+        changes.append(row.change)
+        room_bytes -= len(row.wire or b"") + len(row.key)
+        if row.flags & ENDS_COMMIT:
+            commits.append(Commit(changes, row.chain))
+            changes = []
+            if room_bytes <= 0:
+                break
+    return commits
 
 
 def request_row(kept: KeptRequest, outcome: bytes) -> tuple[Any, ...]:

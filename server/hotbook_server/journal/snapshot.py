@@ -7,11 +7,12 @@ from pathlib import Path
 
 import apsw
 
-from hotbook_server.journal.base import CHAIN_START, Checked, crc_of, link
+from hotbook_server.journal.base import CHAIN_START, Checked, link
 from hotbook_server.journal.rows import (
     CHECK_POSITIONS,
     QUARANTINED_UUIDS,
     READ_CHANGES,
+    StoredChange,
     row_of,
 )
 from hotbook_shared.record import ChangeKind, Record
@@ -53,31 +54,29 @@ class SqliteSnapshot:
         problems: list[str] = []
         count, expected, chain = 0, None, None
         last: dict[str, int | None] = {}
-        for at, kind, key, key_type, wire, crc, stored_link in self._connection.execute(
-            READ_CHANGES
-        ):
+        for row in map(StoredChange._make, self._connection.execute(READ_CHANGES, (-1,))):
             count += 1
-            said = b"%d %s %s\0%s" % (at, str(kind).encode(), key, wire or b"")
+            at = row.revision
             if at == 1:
                 expected, chain = 1, CHAIN_START
             if expected is not None and at != expected:
                 problems.append(f"changes {expected} to {at - 1} are missing")
-            elif key_type != "text" or crc_of(said) != crc:
+            elif not row.is_sound:
                 problems.append(f"change {at} does not match its checksum")
-            elif chain is not None and link(chain, said) != stored_link:
+            elif chain is not None and link(chain, row.said) != row.chain:
                 problems.append(f"change {at} does not follow from the one before")
             else:
-                _note_last(last, kind, key.decode(), at)
-            expected, chain = at + 1, stored_link
+                _note_last(last, row.kind, row.key.decode(), at)
+            expected, chain = at + 1, row.chain
         newest = (expected or 1) - 1
         if newest != revision:
             problems.append(f"the newest change is {newest}, the book is at {revision}")
         aside = {key for (key,) in self._connection.execute(QUARANTINED_UUIDS)}
-        for key, at in last.items():
+        for key, said in last.items():
             stands = records.get(key)
             if stands is None and key.encode() in aside:
                 continue  # it was damaged: Status counts it
-            if (None if stands is None else stands.revision) != at:
+            if (None if stands is None else stands.revision) != said:
                 problems.append(f"position {key} is not what the changes say last of it")
         return count, problems
 

@@ -21,6 +21,7 @@ from hotbook_server.journal import store
 from hotbook_server.journal.base import (
     CHAIN_START,
     Batch,
+    Commit,
     DiskIsFull,
     JournalBroken,
     KeptRequest,
@@ -29,17 +30,20 @@ from hotbook_server.journal.base import (
     chained,
 )
 from hotbook_server.journal.rows import (
+    LINK_AT,
     OUTCOME,
     QUARANTINE_POSITION,
     QUARANTINE_REQUEST,
+    READ_CHANGES,
     READ_REQUESTS,
     UPSERT,
     UUID_AS_FOUND,
+    change_row,
+    commits_of,
     read_records,
     request_crc,
     request_row,
     row_of,
-    wire_of,
 )
 from hotbook_server.journal.snapshot import SqliteSnapshot
 from hotbook_server.journal.store import (
@@ -85,7 +89,7 @@ class SqliteJournal:
             with _as_broken(self._path):
                 self._connection = open_store(self._path, durability, vfs)
                 self.book_id = book_id_of(self._connection)
-                self._chain = self._chain_end()
+                self.link = self._chain_end()
                 self._connection.set_wal_hook(self._note_pages)
         except BaseException:
             self._lock.close()
@@ -119,12 +123,9 @@ class SqliteJournal:
         execute, executemany = self._connection.execute, self._connection.executemany
         execute("BEGIN IMMEDIATE")
         self._step("journal begun")
-        rows = [
-            (change.revision, change.kind, change.key, wire_of(change), batch.at_ms, crc, chain)
-            for change, crc, chain in chained(self._chain, batch.changes)
-        ]
+        rows = [change_row(*one, batch.at_ms) for one in chained(self.link, batch.changes)]
         self._write_positions(batch.changes)
-        executemany("INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        executemany("INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
         executemany(
             "INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?)",
             [request_row(kept, outcome) for kept, outcome in batch.requests],
@@ -133,7 +134,7 @@ class SqliteJournal:
         self._step("journal written")
         execute("COMMIT")
         if rows:
-            self._chain = rows[-1][-1]
+            self.link = rows[-1][-1]
         self._fold()
 
     def _note_pages(self, _: apsw.Connection, __: str, pages: int) -> int:
@@ -275,6 +276,25 @@ class SqliteJournal:
     def outcome(self, sequence: int) -> bytes | None:
         with _as_broken(self._path):
             return self._value(OUTCOME, (sequence,))  # type: ignore[no-any-return]
+
+    def commits(self, after: int, room_bytes: int) -> list[Commit]:
+        with self._reading() as connection:
+            return commits_of(connection.execute(READ_CHANGES, (after,)), after, room_bytes)
+
+    def link_at(self, revision: int) -> bytes | None:
+        with self._reading() as connection:
+            return connection.execute(LINK_AT, (revision,)).get  # type: ignore[no-any-return]
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[apsw.Connection]:
+        """A connection of its own, for reads on other threads."""
+        connection = apsw.Connection(str(self._path), flags=apsw.SQLITE_OPEN_READONLY)
+        try:
+            connection.set_busy_timeout(10_000)
+            with _as_broken(self._path):
+                yield connection
+        finally:
+            connection.close()
 
     def quarantined(self) -> int:
         return int(self._value("SELECT count(*) FROM quarantine"))

@@ -42,7 +42,9 @@ _NO_ANSWER = (
 class Call:
     """One call as a method sees it."""
 
-    __slots__ = ("_correlation_id", "body", "context", "has_deadline", "method", "timeout_s")
+    __slots__ = (
+        "_correlation_id", "body", "context", "has_deadline", "method", "timeout_s", "when_stalled",
+    )  # fmt: skip
 
     def __init__(self, method: str, body: bytes, context: Any, default_timeout_s: float) -> None:
         self.method = method
@@ -51,6 +53,8 @@ class Call:
         remaining = context.time_remaining()
         self.has_deadline = remaining is not None
         self._correlation_id = ""
+        self.when_stalled: Callable[[float], HotbookError] = _stalled
+        """What the reader of a stream is told that takes nothing for so many seconds."""
         self.timeout_s: float = default_timeout_s if remaining is None else remaining
 
     @property
@@ -61,6 +65,10 @@ class Call:
             valid = isinstance(given, str) and _CORRELATION(given)
             self._correlation_id = str(given) if valid else uuid.uuid4().hex
         return self._correlation_id
+
+
+def _stalled(seconds: float) -> HotbookError:
+    return DeadlineExceeded(f"nothing was read for {seconds:g} s")
 
 
 Unary = Callable[[Any, Call], Awaitable[bytes]]
@@ -200,8 +208,7 @@ class Guard:
             self._telemetry.record(f"rpc.{call.method}", perf_counter() - started)
         if stalled:
             # The status waits behind what is not read: for us the call is over already.
-            reason = f"nothing was read for {self._timeout_s:g} s"
-            await self._refuse(call, DeadlineExceeded(reason))
+            await self._refuse(call, call.when_stalled(self._timeout_s))
 
     async def _refuse(self, call: Call, error: HotbookError) -> NoReturn:
         self._telemetry.record(f"refused.{error.code}")

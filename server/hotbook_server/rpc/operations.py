@@ -21,6 +21,7 @@ from hotbook_server.telemetry import Telemetry
 from hotbook_shared import __version__
 from hotbook_shared.digest import ContentDigest
 from hotbook_shared.errors import InvalidArgument, Unsupported
+from hotbook_shared.names import check_hotkey
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.wire import DURABILITY_NUMBER
 
@@ -45,7 +46,7 @@ class OperationsService:
         if request.every_hotkey == bool(request.hotkey):
             raise InvalidArgument("name one hotkey, or set every_hotkey", field="hotkey")
         if request.hotkey:
-            shape.check_hotkey(request.hotkey)
+            check_hotkey(request.hotkey)
         outcome = await self._engine.submit(
             Clear(request.hotkey, request.expected_count),
             request_key(request.request_id, call.method, call.body),

@@ -23,6 +23,7 @@ from hotbook_shared.answers import exposure_to_wire, trade_pair_to_wire
 from hotbook_shared.book.exposure import exposure_of
 from hotbook_shared.errors import InvalidArgument
 from hotbook_shared.money import check_number, from_text
+from hotbook_shared.names import check_hotkey, check_trade_pair, check_uuid
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.pb import records_pb2 as raw
 from hotbook_shared.wire import DURABILITY_NUMBER, ORDER_SOURCES
@@ -41,8 +42,8 @@ class OrdersService:
 
     async def place_order(self, request: pb.PlaceOrderRequest, call: Call) -> bytes:
         shape.check_request_id(request.request_id)
-        shape.check_hotkey(request.hotkey)
-        shape.check_trade_pair(request.trade_pair)
+        check_hotkey(request.hotkey)
+        check_trade_pair(request.trade_pair)
         if not request.HasField("order"):
             raise InvalidArgument("order is missing", field="order")
         order = shape.check_order(request.order)
@@ -64,13 +65,13 @@ class OrdersService:
 
     async def close_position(self, request: pb.ClosePositionRequest, call: Call) -> bytes:
         shape.check_request_id(request.request_id)
-        shape.check_hotkey(request.hotkey)
+        check_hotkey(request.hotkey)
         if bool(request.trade_pair) == bool(request.position_uuid):
             raise InvalidArgument("name a trade_pair or a position_uuid", field="trade_pair")
         if request.trade_pair:
-            shape.check_trade_pair(request.trade_pair)
+            check_trade_pair(request.trade_pair)
         else:
-            shape.check_uuid(request.position_uuid)
+            check_uuid(request.position_uuid)
         check_number(request.price, "price", signed=False)
         shape.check_time(request.at_ms, "at_ms")
         shape.check_enum(request.source, ORDER_SOURCES, "source")
@@ -89,7 +90,7 @@ class OrdersService:
         if not request.pairs:
             raise InvalidArgument("pairs is empty: name at least one", field="pairs")
         for number, pair in enumerate(request.pairs):
-            shape.check_trade_pair(pair.trade_pair, f"pairs[{number}].trade_pair")
+            check_trade_pair(pair.trade_pair, f"pairs[{number}].trade_pair")
             field = f"pairs[{number}].price"
             check_number(pair.price, field, signed=False)
             if request.source not in KEEPS_RETURNS and not from_text(pair.price):
@@ -113,7 +114,7 @@ class OrdersService:
         ).SerializeToString()
 
     async def exposure(self, request: pb.ExposureRequest, call: Call) -> bytes:  # noqa: ARG002
-        shape.check_hotkey(request.hotkey)
+        check_hotkey(request.hotkey)
         found = exposure_of(self._engine.book, request.hotkey, self._engine.terms.pairs)
         return exposure_to_wire(found).SerializeToString()
 

@@ -18,6 +18,7 @@ from hotbook_server.commands import (
 )
 from hotbook_server.config import Settings
 from hotbook_server.engine import Engine
+from hotbook_server.frames import FRAME_BYTES, pieces
 from hotbook_server.requests import request_key
 from hotbook_server.rpc import shape
 from hotbook_server.rpc.guard import Call
@@ -28,6 +29,7 @@ from hotbook_shared.errors import (
     RequestReused,
     Unavailable,
 )
+from hotbook_shared.names import check_hotkey, check_trade_pair, check_uuid
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.pb import records_pb2 as raw
 from hotbook_shared.record import Record
@@ -36,9 +38,6 @@ from hotbook_shared.wire import DURABILITY_NUMBER
 
 YIELD_AFTER_ORDERS = 500
 """How many orders of one request are looked at between two turns of the loop."""
-
-FRAME_BYTES = 512 * 1024
-"""About how much a frame of a stream, or a page of a listing, holds at most."""
 
 
 class PositionsService:
@@ -154,8 +153,8 @@ class PositionsService:
     # ---------------------------------------------------------------- reading
 
     async def get(self, request: pb.GetRequest, call: Call) -> bytes:  # noqa: ARG002
-        shape.check_hotkey(request.hotkey)
-        shape.check_uuid(request.position_uuid)
+        check_hotkey(request.hotkey)
+        check_uuid(request.position_uuid)
         book = self._engine.book
         record = book.positions.by_uuid.get(request.position_uuid)
         if record is not None and record.hotkey != request.hotkey:
@@ -163,14 +162,14 @@ class PositionsService:
         return _position_reply(book.revision, record)
 
     async def get_open(self, request: pb.GetOpenRequest, call: Call) -> bytes:  # noqa: ARG002
-        shape.check_hotkey(request.hotkey)
-        shape.check_trade_pair(request.trade_pair)
+        check_hotkey(request.hotkey)
+        check_trade_pair(request.trade_pair)
         book = self._engine.book
         record = book.positions.open_on_pair(request.hotkey, request.trade_pair)
         return _position_reply(book.revision, record)
 
     async def list_open(self, request: pb.ListOpenRequest, call: Call) -> bytes:  # noqa: ARG002
-        shape.check_hotkey(request.hotkey)
+        check_hotkey(request.hotkey)
         book = self._engine.book
         records = book.positions.open_of_hotkey(request.hotkey)
         return raw.ListOpenReply(
@@ -218,20 +217,14 @@ class PositionsService:
             records = [r for held in book.positions.open.values() for r in held.values()]
         else:
             records = list(book.positions.by_uuid.values())
-        frame: list[bytes] = []
-        size = 0
-        for record in records:
-            frame.append(record.wire)
-            size += len(record.wire)
-            if size >= FRAME_BYTES:
-                yield _frame(revision, len(records), frame)
-                frame, size = [], 0
-        if frame or not records:
-            yield _frame(revision, len(records), frame)
+        for _, positions in pieces(records):
+            yield raw.BookFrame(
+                revision=revision, total=len(records), positions=positions
+            ).SerializeToString()
 
     async def delete(self, request: pb.DeleteRequest, call: Call) -> bytes:
-        shape.check_hotkey(request.hotkey)
-        shape.check_uuid(request.position_uuid)
+        check_hotkey(request.hotkey)
+        check_uuid(request.position_uuid)
         shape.check_request_id(request.request_id)
         outcome = await self._engine.submit(
             Delete(request.hotkey, request.position_uuid, _expected(request)),
@@ -293,7 +286,7 @@ class PositionsService:
                 field="hotkeys",
             )
         for number, hotkey in enumerate(request.hotkeys):
-            shape.check_hotkey(hotkey, f"hotkeys[{number}]")
+            check_hotkey(hotkey, f"hotkeys[{number}]")
         after = None
         if request.HasField("opened_after_ms"):
             shape.check_time(request.opened_after_ms, "opened_after_ms")
@@ -344,10 +337,6 @@ def _failed(error: Exception) -> asyncio.Future[AnyOutcome]:
 def _position_reply(revision: int, record: Record | None) -> bytes:
     position = None if record is None else record.wire
     return raw.PositionReply(revision=revision, position=position).SerializeToString()
-
-
-def _frame(revision: int, total: int, positions: list[bytes]) -> bytes:
-    return raw.BookFrame(revision=revision, total=total, positions=positions).SerializeToString()
 
 
 def _without_page(request: pb.ListRequest) -> bytes:

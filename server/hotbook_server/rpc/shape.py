@@ -17,14 +17,22 @@ import msgspec
 from google.protobuf.message import DecodeError
 
 from hotbook_shared.errors import InvalidArgument
-from hotbook_shared.model import MS_MAX, UUID_MAX
+from hotbook_shared.model import MS_MAX
 from hotbook_shared.money import are_plain, check_leg_number, check_number, from_text
+from hotbook_shared.names import (
+    HOTKEY_MAX,
+    PAIR_MAX,
+    UUID_MAX,
+    check_hotkey,
+    check_id,
+    check_trade_pair,
+    check_uuid,
+    is_id,
+)
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.pb import records_pb2 as raw
 from hotbook_shared.wire import EXECUTION_TYPES, ORDER_SOURCES, PATTERN_TYPES, SIDES, extra_from
 
-HOTKEY_MAX = 128
-PAIR_MAX = 32
 REQUEST_ID_MAX = 128
 TIMEFRAME_MAX = 16
 SOURCE_NAME_MAX = 128
@@ -75,9 +83,9 @@ def _is_certainly_right(position: pb.Position, orders_max: int) -> bool:
     ]
     texts = _Texts(read[11:22], read[22:])
     return (
-        _is_id(hotkey, HOTKEY_MAX)
-        and _is_id(uuid, UUID_MAX)
-        and _is_id(pair, PAIR_MAX)
+        is_id(hotkey, HOTKEY_MAX)
+        and is_id(uuid, UUID_MAX)
+        and is_id(pair, PAIR_MAX)
         and 0 <= side < len(SIDES)
         and 0 <= open_ms <= MS_MAX
         and (not position.HasField("close_ms") or open_ms <= position.close_ms <= MS_MAX)
@@ -145,37 +153,6 @@ def _is_extra(text: str) -> bool:
     except InvalidArgument:
         return False
     return True
-
-
-def _is_id(text: str, length_max: int) -> bool:
-    return 0 < len(text) <= length_max and text.isprintable() and " " not in text
-
-
-def check_id(text: str, field: str, length_max: int) -> None:
-    """Any printable text without white space: it is data, so dots and slashes are welcome."""
-    if _is_id(text, length_max):
-        return
-    if not text:
-        raise InvalidArgument(f"{field} is missing", field=field)
-    if len(text) > length_max:
-        raise InvalidArgument(
-            f"{field} has {len(text)} characters; at most {length_max} are taken", field=field
-        )
-    raise InvalidArgument(
-        f"{field} must be printable and without white space: {text[:80]!r}", field=field
-    )
-
-
-def check_hotkey(text: str, field: str = "hotkey") -> None:
-    check_id(text, field, HOTKEY_MAX)
-
-
-def check_uuid(text: str, field: str = "position_uuid") -> None:
-    check_id(text, field, UUID_MAX)
-
-
-def check_trade_pair(text: str, field: str = "trade_pair") -> None:
-    check_id(text, field, PAIR_MAX)
 
 
 def check_request_id(text: str) -> None:

@@ -13,6 +13,7 @@ from hotbook_server.rpc.guard import Call
 from hotbook_server.splitter import Splitter
 from hotbook_shared.answers import split_stats_to_wire, split_to_wire
 from hotbook_shared.model import SplitStats
+from hotbook_shared.names import check_hotkey, check_uuid
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.status import refusal_to_wire
 from hotbook_shared.wire import DURABILITY_NUMBER
@@ -26,8 +27,8 @@ class SplittingService:
 
     async def split(self, request: pb.SplitRequest, call: Call) -> bytes:
         shape.check_request_id(request.request_id)
-        shape.check_hotkey(request.hotkey)
-        shape.check_uuid(request.position_uuid)
+        check_hotkey(request.hotkey)
+        check_uuid(request.position_uuid)
         done = await self._splitter.split(
             request.hotkey,
             request.position_uuid,
@@ -61,6 +62,6 @@ class SplittingService:
                  correlation_id=call.correlation_id)  # fmt: skip
 
     async def split_stats(self, request: pb.SplitStatsRequest, call: Call) -> bytes:  # noqa: ARG002
-        shape.check_hotkey(request.hotkey)
+        check_hotkey(request.hotkey)
         found = self._splitter.stats.get(request.hotkey, SplitStats())
         return split_stats_to_wire(found).SerializeToString()

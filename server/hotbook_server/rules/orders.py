@@ -155,7 +155,7 @@ class _Placing:
             )
         write_fills(opened, found)
         self._check_leverage(ZERO, found.net_leverage, replaces)
-        return self._decision.save(opened, 1)
+        return self._decision.save(opened, None)
 
     def _check_cooldown(self, last_ms: int) -> None:
         whose = f"{self._place.hotkey} on {self._place.trade_pair}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from hotbook_server.commands import Clear, ClearDone, Delete, DeleteDone, Save, SaveDone
 from hotbook_shared.book import Book
 from hotbook_shared.errors import AlreadyOpen, CountMismatch, IdentityChanged, VersionConflict
-from hotbook_shared.record import Change, ChangeKind, Record, record_from, seal
+from hotbook_shared.record import Change, Record, record_from, seal
 
 
 def decide_save(book: Book, save: Save, now_ms: int) -> tuple[list[Change], SaveDone]:
@@ -23,7 +23,7 @@ def decide_save(book: Book, save: Save, now_ms: int) -> tuple[list[Change], Save
     revision = book.revision
     if rival is not None and save.replace_open:
         revision += 1
-        changes.append(Change(revision, ChangeKind.REMOVED, rival.position_uuid))
+        changes.append(Change.removed(revision, rival))
     elif rival is not None and save.is_open:
         raise AlreadyOpen(
             f"{save.hotkey} already has {rival.position_uuid} open on {save.trade_pair}: close it, "
@@ -36,7 +36,7 @@ def decide_save(book: Book, save: Save, now_ms: int) -> tuple[list[Change], Save
     version = 1 if old is None else old.version + 1
     record = record_from(seal(save.body, version, revision, now_ms))
     replaced = changes[0].key if changes else ""
-    changes.append(Change(revision, ChangeKind.SAVED, save.position_uuid, record))
+    changes.append(Change.saved(record, old))
     return changes, SaveDone(revision, version, replaced)
 
 
@@ -49,8 +49,7 @@ def decide_delete(book: Book, delete: Delete) -> tuple[list[Change], DeleteDone]
     if old is None:
         return [], DeleteDone(book.revision, existed=False)
     revision = book.revision + 1
-    change = Change(revision, ChangeKind.REMOVED, delete.position_uuid)
-    return [change], DeleteDone(revision, existed=True)
+    return [Change.removed(revision, old)], DeleteDone(revision, existed=True)
 
 
 def decide_clear(book: Book, clear: Clear) -> tuple[list[Change], ClearDone]:
@@ -68,7 +67,7 @@ def decide_clear(book: Book, clear: Clear) -> tuple[list[Change], ClearDone]:
     if not held:
         return [], ClearDone(book.revision, 0)
     revision = book.revision + 1
-    return [Change(revision, ChangeKind.CLEARED, clear.hotkey)], ClearDone(revision, len(held))
+    return [Change.cleared(revision, clear.hotkey)], ClearDone(revision, len(held))
 
 
 def _rival(book: Book, save: Save) -> Record | None:

@@ -86,8 +86,7 @@ def decide_split(
             write_fills(message, found)
             if found.closing is None:
                 _check_nothing_else_is_open(book, record, message, decision)
-            version = 1 if standing is None else standing.version + 1
-            decision.save(message, version, -1 if found.closing is None else found.closing)
+            decision.save(message, standing, -1 if found.closing is None else found.closing)
     told = msgspec.structs.replace(told, kept=tuple(kept), return_after=after)
     return decision.changes, SplitDone(decision.revision, told)
 

@@ -11,10 +11,11 @@ from hotbook_server.rules.terms import Terms
 from hotbook_shared.book import Book
 from hotbook_shared.errors import InvalidArgument, NeedsSplit
 from hotbook_shared.fills import EXACT, Fills, Running
-from hotbook_shared.model import UUID_MAX, Order, TradePair
+from hotbook_shared.model import Order, TradePair
 from hotbook_shared.money import are_plain, check_number, from_text
+from hotbook_shared.names import UUID_MAX
 from hotbook_shared.pb import hotbook_pb2 as pb
-from hotbook_shared.record import Change, ChangeKind, Record, record_from, seal
+from hotbook_shared.record import Change, Record, record_from, seal
 from hotbook_shared.wire import NUMBERS, fill_from_wire, write_fills, write_sizes
 
 _SIZES = ("leverage", "quantity", "value")
@@ -65,7 +66,7 @@ class Standing:
 
     def save(self, decision: Decision) -> Record:
         """Lets it stand as it is now."""
-        record = decision.save(self.message, self.record.version + 1)
+        record = decision.save(self.message, self.record)
         if record.is_open:
             self._lately.keep(record, self._running)
         return record
@@ -138,13 +139,14 @@ class Decision:
         self.revision = book.revision
         self._now_ms = now_ms
 
-    def save(self, message: pb.Position, version: int, written: int = -1) -> Record:
-        """Lets a position stand. `written` is the order whose sizes we have worked out."""
+    def save(self, message: pb.Position, old: Record | None, written: int = -1) -> Record:
+        """Lets a position stand, in place of `old`. `written`: the order whose sizes are ours."""
         _check_figures(message, message.orders[written])
         self.revision += 1
+        version = 1 if old is None else old.version + 1
         wire = seal(message.SerializeToString(), version, self.revision, self._now_ms)
         record = record_from(wire)
-        self.changes.append(Change(self.revision, ChangeKind.SAVED, record.position_uuid, record))
+        self.changes.append(Change.saved(record, old))
         return record
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hotbook_shared.book.positions import Positions
+import msgspec
+
+from hotbook_shared.book.positions import Listed, Positions
 from hotbook_shared.record import Change, ChangeKind, Record
 
 Undo = list[tuple[str, Record | None]]
@@ -48,6 +50,17 @@ class Book:
         twin.revision = self.revision
         return twin
 
+    def picture(self) -> Picture:
+        return Picture(self.positions.picture(), self.revision, self.digest)
+
     @property
     def digest(self) -> str:
         return f"{self.positions.digest:032x}"
+
+
+class Picture(msgspec.Struct, frozen=True):
+    """The whole book at one revision. It stays as it is while the book goes on."""
+
+    positions: Listed
+    revision: int
+    digest: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
-from hotbook_shared.book.book import Book
+from hotbook_shared.book.book import Book, Picture
 from hotbook_shared.model import Exposure, PairExposure
 from hotbook_shared.money import ZERO, from_text
 from hotbook_shared.pairs import Pairs
@@ -17,7 +17,7 @@ def portfolio_leverage(records: Iterable[Record], pairs: Pairs) -> Decimal:
     return sum((_counted(record, pairs) for record in records), ZERO)
 
 
-def exposure_of(book: Book, hotkey: str, pairs: Pairs) -> Exposure:
+def exposure_of(book: Book | Picture, hotkey: str, pairs: Pairs) -> Exposure:
     """The whole picture of one hotkey: by pair, by category, and in all."""
     by_pair: dict[str, list[Record]] = {}
     for record in book.positions.open_of_hotkey(hotkey):

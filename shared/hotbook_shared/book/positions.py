@@ -8,25 +8,28 @@ No entry for a hotkey or pair is left behind empty.
     by_hotkey     hotkey -> uuid -> record           List, ListHotkeys, Clear
     open          hotkey -> uuid -> open record      ListOpen, exposure; legs included
     open_by_pair  hotkey -> pair -> open record      GetOpen and the rule of one; without legs
+
+A picture is these three at one revision: taking one costs a copy of their outer dicts, not of what
+is in them, and it is valid for as long as anybody holds it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from hotbook_shared.record import DIGEST_MASK, Record, record_from
+from hotbook_shared.record import DIGEST_MASK, Record, record_from, says_the_same
 
 _Index = dict[str, dict[str, Record]]
 
 
-class Positions:
-    __slots__ = ("by_hotkey", "by_uuid", "digest", "open", "open_by_pair", "open_count")
+class Listed:
+    """The positions by hotkey: what readers look things up in. As such it never changes."""
 
-    def __init__(self, records: Iterable[Record] = ()) -> None:
-        self.by_uuid: dict[str, Record] = {record.position_uuid: record for record in records}
-        self.rebuild()
+    __slots__ = ("by_hotkey", "open", "open_by_pair")
 
-    # ---------------------------------------------------------------- reading
+    by_hotkey: _Index
+    open: _Index
+    open_by_pair: _Index
 
     def of_hotkey(self, hotkey: str, *, open_only: bool = False) -> list[Record]:
         """A hotkey's records: the closed ones by close time, then the open ones by open time."""
@@ -45,11 +48,21 @@ class Positions:
         pairs = self.open_by_pair.get(hotkey)
         return pairs.get(trade_pair) if pairs is not None else None
 
+
+class Positions(Listed):
+    __slots__ = ("_unshared", "by_uuid", "digest", "open_count")
+
+    def __init__(self, records: Iterable[Record] = ()) -> None:
+        self.by_uuid: dict[str, Record] = {record.position_uuid: record for record in records}
+        self.rebuild()
+
     # ---------------------------------------------------------------- changing
 
     def put(self, uuid: str, new: Record | None) -> Record | None:
         """Lets `new` (None: nothing) stand under the uuid, everywhere. Returns the old."""
         old = self.by_uuid.get(uuid)
+        if self._unshared is not None:
+            self._unshare(old, new)
         if old is not None:
             self._unlink(old)
         if new is None:
@@ -61,6 +74,7 @@ class Positions:
 
     def rebuild(self) -> None:
         """Makes every index anew from the truth. The same as linking each, in one pass."""
+        self._unshared: set[str] | None = None
         self.by_hotkey: _Index = {}
         self.open: _Index = {}
         self.open_by_pair: _Index = {}
@@ -79,6 +93,7 @@ class Positions:
     def copy(self) -> Positions:
         """An independent set of dicts over the same records."""
         twin = Positions.__new__(Positions)
+        twin._unshared = None
         twin.by_uuid = self.by_uuid.copy()
         twin.by_hotkey = {hotkey: held.copy() for hotkey, held in self.by_hotkey.items()}
         twin.open = {hotkey: held.copy() for hotkey, held in self.open.items()}
@@ -86,6 +101,26 @@ class Positions:
         twin.open_count = self.open_count
         twin.digest = self.digest
         return twin
+
+    def picture(self) -> Listed:
+        """The positions as they stand, never to change: dicts of hotkeys are shared with it, and
+        from now on `put` copies that of a hotkey before it first touches it."""
+        picture = Listed()
+        picture.by_hotkey = self.by_hotkey.copy()
+        picture.open = self.open.copy()
+        picture.open_by_pair = self.open_by_pair.copy()
+        self._unshared = set()
+        return picture
+
+    def _unshare(self, old: Record | None, new: Record | None) -> None:
+        """Copies what the hotkeys of two records share with pictures."""
+        assert self._unshared is not None
+        for record in (old, new):
+            if record is not None and record.hotkey not in self._unshared:
+                self._unshared.add(record.hotkey)
+                for index in (self.by_hotkey, self.open, self.open_by_pair):
+                    if record.hotkey in index:
+                        index[record.hotkey] = index[record.hotkey].copy()
 
     def _link(self, record: Record) -> None:
         self.by_hotkey.setdefault(record.hotkey, {})[record.position_uuid] = record
@@ -117,7 +152,7 @@ class Positions:
         for uuid, record in self.by_uuid.items():
             if record.position_uuid != uuid:
                 yield f"position {record.position_uuid} stands under the uuid {uuid}"
-            if record != record_from(record.wire):
+            if not says_the_same(record, record_from(record.wire)):
                 yield f"the record of position {uuid} is not that of its wire bytes"
         for name in ("by_hotkey", "open", "open_by_pair"):
             yield from _differences(name, getattr(self, name), getattr(fresh, name))

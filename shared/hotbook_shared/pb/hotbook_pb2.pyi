@@ -61,6 +61,13 @@ class OnLimit(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     ON_LIMIT_REFUSE: _ClassVar[OnLimit]
     ON_LIMIT_CLOSE: _ClassVar[OnLimit]
+
+class ChangeKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CHANGE_UNSPECIFIED: _ClassVar[ChangeKind]
+    CHANGE_SAVED: _ClassVar[ChangeKind]
+    CHANGE_REMOVED: _ClassVar[ChangeKind]
+    CHANGE_CLEARED: _ClassVar[ChangeKind]
 SIDE_UNSPECIFIED: Side
 SIDE_LONG: Side
 SIDE_SHORT: Side
@@ -94,6 +101,10 @@ ON_FLIP_CLOSE: OnFlip
 ON_FLIP_REVERSE: OnFlip
 ON_LIMIT_REFUSE: OnLimit
 ON_LIMIT_CLOSE: OnLimit
+CHANGE_UNSPECIFIED: ChangeKind
+CHANGE_SAVED: ChangeKind
+CHANGE_REMOVED: ChangeKind
+CHANGE_CLEARED: ChangeKind
 
 class PriceSource(_message.Message):
     __slots__ = ("source", "timespan_ms", "open", "close", "vwap", "high", "low", "start_ms", "websocket", "lag_ms", "bid", "ask", "extra")
@@ -895,3 +906,89 @@ class DigestsReply(_message.Message):
     revision: int
     hotkeys: _containers.RepeatedCompositeFieldContainer[HotkeyDigest]
     def __init__(self, revision: _Optional[int] = ..., hotkeys: _Optional[_Iterable[_Union[HotkeyDigest, _Mapping]]] = ...) -> None: ...
+
+class WatchRequest(_message.Message):
+    __slots__ = ("from_revision", "mark", "hotkeys", "open_only", "with_snapshot", "heartbeat_ms")
+    FROM_REVISION_FIELD_NUMBER: _ClassVar[int]
+    MARK_FIELD_NUMBER: _ClassVar[int]
+    HOTKEYS_FIELD_NUMBER: _ClassVar[int]
+    OPEN_ONLY_FIELD_NUMBER: _ClassVar[int]
+    WITH_SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    HEARTBEAT_MS_FIELD_NUMBER: _ClassVar[int]
+    from_revision: int
+    mark: str
+    hotkeys: _containers.RepeatedScalarFieldContainer[str]
+    open_only: bool
+    with_snapshot: bool
+    heartbeat_ms: int
+    def __init__(self, from_revision: _Optional[int] = ..., mark: _Optional[str] = ..., hotkeys: _Optional[_Iterable[str]] = ..., open_only: _Optional[bool] = ..., with_snapshot: _Optional[bool] = ..., heartbeat_ms: _Optional[int] = ...) -> None: ...
+
+class Change(_message.Message):
+    __slots__ = ("revision", "kind", "position_uuid", "hotkey", "position", "was_open")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    POSITION_UUID_FIELD_NUMBER: _ClassVar[int]
+    HOTKEY_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    WAS_OPEN_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    kind: ChangeKind
+    position_uuid: str
+    hotkey: str
+    position: Position
+    was_open: bool
+    def __init__(self, revision: _Optional[int] = ..., kind: _Optional[_Union[ChangeKind, str]] = ..., position_uuid: _Optional[str] = ..., hotkey: _Optional[str] = ..., position: _Optional[_Union[Position, _Mapping]] = ..., was_open: _Optional[bool] = ...) -> None: ...
+
+class WatchFrame(_message.Message):
+    __slots__ = ("revision", "mark", "sent_ms", "is_newest", "changes", "snapshot", "digest")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    MARK_FIELD_NUMBER: _ClassVar[int]
+    SENT_MS_FIELD_NUMBER: _ClassVar[int]
+    IS_NEWEST_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    mark: str
+    sent_ms: int
+    is_newest: bool
+    changes: _containers.RepeatedCompositeFieldContainer[Change]
+    snapshot: SnapshotPart
+    digest: str
+    def __init__(self, revision: _Optional[int] = ..., mark: _Optional[str] = ..., sent_ms: _Optional[int] = ..., is_newest: _Optional[bool] = ..., changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., snapshot: _Optional[_Union[SnapshotPart, _Mapping]] = ..., digest: _Optional[str] = ...) -> None: ...
+
+class SnapshotPart(_message.Message):
+    __slots__ = ("total", "first", "positions", "is_last")
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    POSITIONS_FIELD_NUMBER: _ClassVar[int]
+    IS_LAST_FIELD_NUMBER: _ClassVar[int]
+    total: int
+    first: int
+    positions: _containers.RepeatedCompositeFieldContainer[Position]
+    is_last: bool
+    def __init__(self, total: _Optional[int] = ..., first: _Optional[int] = ..., positions: _Optional[_Iterable[_Union[Position, _Mapping]]] = ..., is_last: _Optional[bool] = ...) -> None: ...
+
+class ListChangedRequest(_message.Message):
+    __slots__ = ("since_revision", "open_too", "hotkeys")
+    SINCE_REVISION_FIELD_NUMBER: _ClassVar[int]
+    OPEN_TOO_FIELD_NUMBER: _ClassVar[int]
+    HOTKEYS_FIELD_NUMBER: _ClassVar[int]
+    since_revision: int
+    open_too: bool
+    hotkeys: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, since_revision: _Optional[int] = ..., open_too: _Optional[bool] = ..., hotkeys: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ChangedFrame(_message.Message):
+    __slots__ = ("revision", "is_whole", "total", "positions", "removed")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    IS_WHOLE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    POSITIONS_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    is_whole: bool
+    total: int
+    positions: _containers.RepeatedCompositeFieldContainer[Position]
+    removed: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, revision: _Optional[int] = ..., is_whole: _Optional[bool] = ..., total: _Optional[int] = ..., positions: _Optional[_Iterable[_Union[Position, _Mapping]]] = ..., removed: _Optional[_Iterable[str]] = ...) -> None: ...

@@ -1321,3 +1321,131 @@ class Operations:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class FeedStub:
+    """---------------------------------------------------------------------------- feed
+
+    What happens to the book, as it happens; and what has happened to it.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.Watch = channel.unary_stream(
+                '/hotbook.v1.Feed/Watch',
+                request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.WatchRequest.SerializeToString,
+                response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.WatchFrame.FromString,
+                _registered_method=True)
+        self.ListChanged = channel.unary_stream(
+                '/hotbook.v1.Feed/ListChanged',
+                request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.ListChangedRequest.SerializeToString,
+                response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.ChangedFrame.FromString,
+                _registered_method=True)
+
+
+class FeedServicer:
+    """---------------------------------------------------------------------------- feed
+
+    What happens to the book, as it happens; and what has happened to it.
+    """
+
+    def Watch(self, request, context):
+        """Follows the book: a snapshot of one revision, if it is asked for or needed, then every change in
+        order, then heartbeats. Frames end where commits end: after each, the watcher has the book as it
+        stood at the frame's revision. A watcher that falls too far behind is cut off with FELL_BEHIND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListChanged(self, request, context):
+        """What is open, and what has changed since a revision, all as it stands at one revision.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_FeedServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'Watch': grpc.unary_stream_rpc_method_handler(
+                    servicer.Watch,
+                    request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.WatchRequest.FromString,
+                    response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.WatchFrame.SerializeToString,
+            ),
+            'ListChanged': grpc.unary_stream_rpc_method_handler(
+                    servicer.ListChanged,
+                    request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.ListChangedRequest.FromString,
+                    response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.ChangedFrame.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'hotbook.v1.Feed', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('hotbook.v1.Feed', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class Feed:
+    """---------------------------------------------------------------------------- feed
+
+    What happens to the book, as it happens; and what has happened to it.
+    """
+
+    @staticmethod
+    def Watch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/hotbook.v1.Feed/Watch',
+            hotbook__shared_dot_pb_dot_hotbook__pb2.WatchRequest.SerializeToString,
+            hotbook__shared_dot_pb_dot_hotbook__pb2.WatchFrame.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListChanged(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/hotbook.v1.Feed/ListChanged',
+            hotbook__shared_dot_pb_dot_hotbook__pb2.ListChangedRequest.SerializeToString,
+            hotbook__shared_dot_pb_dot_hotbook__pb2.ChangedFrame.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

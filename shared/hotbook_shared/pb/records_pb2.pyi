@@ -133,3 +133,63 @@ class OrdersOnly(_message.Message):
     ORDERS_FIELD_NUMBER: _ClassVar[int]
     orders: _containers.RepeatedCompositeFieldContainer[OrdersOnly.Order]
     def __init__(self, orders: _Optional[_Iterable[_Union[OrdersOnly.Order, _Mapping]]] = ...) -> None: ...
+
+class Change(_message.Message):
+    __slots__ = ("revision", "kind", "position_uuid", "hotkey", "position", "was_open")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    POSITION_UUID_FIELD_NUMBER: _ClassVar[int]
+    HOTKEY_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    WAS_OPEN_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    kind: _hotbook_pb2.ChangeKind
+    position_uuid: str
+    hotkey: str
+    position: bytes
+    was_open: bool
+    def __init__(self, revision: _Optional[int] = ..., kind: _Optional[_Union[_hotbook_pb2.ChangeKind, str]] = ..., position_uuid: _Optional[str] = ..., hotkey: _Optional[str] = ..., position: _Optional[bytes] = ..., was_open: _Optional[bool] = ...) -> None: ...
+
+class WatchFrame(_message.Message):
+    __slots__ = ("revision", "mark", "sent_ms", "is_newest", "changes", "snapshot", "digest")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    MARK_FIELD_NUMBER: _ClassVar[int]
+    SENT_MS_FIELD_NUMBER: _ClassVar[int]
+    IS_NEWEST_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    mark: str
+    sent_ms: int
+    is_newest: bool
+    changes: _containers.RepeatedCompositeFieldContainer[Change]
+    snapshot: SnapshotPart
+    digest: str
+    def __init__(self, revision: _Optional[int] = ..., mark: _Optional[str] = ..., sent_ms: _Optional[int] = ..., is_newest: _Optional[bool] = ..., changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., snapshot: _Optional[_Union[SnapshotPart, _Mapping]] = ..., digest: _Optional[str] = ...) -> None: ...
+
+class SnapshotPart(_message.Message):
+    __slots__ = ("total", "first", "positions", "is_last")
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    POSITIONS_FIELD_NUMBER: _ClassVar[int]
+    IS_LAST_FIELD_NUMBER: _ClassVar[int]
+    total: int
+    first: int
+    positions: _containers.RepeatedScalarFieldContainer[bytes]
+    is_last: bool
+    def __init__(self, total: _Optional[int] = ..., first: _Optional[int] = ..., positions: _Optional[_Iterable[bytes]] = ..., is_last: _Optional[bool] = ...) -> None: ...
+
+class ChangedFrame(_message.Message):
+    __slots__ = ("revision", "is_whole", "total", "positions", "removed")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    IS_WHOLE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    POSITIONS_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    is_whole: bool
+    total: int
+    positions: _containers.RepeatedScalarFieldContainer[bytes]
+    removed: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, revision: _Optional[int] = ..., is_whole: _Optional[bool] = ..., total: _Optional[int] = ..., positions: _Optional[_Iterable[bytes]] = ..., removed: _Optional[_Iterable[str]] = ...) -> None: ...

@@ -37,7 +37,9 @@ CREATE UNIQUE INDEX positions_open ON positions (hotkey, trade_pair)
 CREATE TABLE changes (
     revision INTEGER PRIMARY KEY,
     kind     INTEGER NOT NULL,       -- 1 saved, 2 removed, 3 cleared
+    flags    INTEGER NOT NULL,       -- 1: the position was open before; 2: the last of its commit
     key      TEXT NOT NULL,          -- uuid; for cleared: hotkey, or empty for the whole book
+    hotkey   TEXT NOT NULL,          -- whose it is; empty for the whole book
     wire     BLOB,
     at_ms    INTEGER NOT NULL,
     crc      INTEGER NOT NULL,

@@ -1,0 +1,98 @@
+"""The keeper of a book: what every server has, one that takes writes or one that follows it.
+
+Owns the book that readers see and the feed that tells of it. Services read from it and hand it
+commands; how those end is the business of the engine, which journals them, or of the follower,
+which refuses them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable
+
+from hotbook_server.clock import Clock
+from hotbook_server.commands import AnyOutcome, Command, RefusedOutcome
+from hotbook_server.config import Settings
+from hotbook_server.feed import Feed
+from hotbook_server.intake import Intake
+from hotbook_server.journal.base import Journal, Progress
+from hotbook_server.requests import RequestKey
+from hotbook_server.rules.terms import Terms
+from hotbook_shared.book import Book
+from hotbook_shared.errors import JournalFailed, Unavailable
+
+
+class Keeper(ABC):
+    def __init__(self, settings: Settings, journal: Journal, clock: Clock) -> None:
+        self.book = Book()
+        self.feed = Feed(settings, clock)
+        self.terms = Terms.of(settings)
+        self.journal = journal
+        self.quarantined = 0  # damaged rows that the journal has set aside
+        self.intake = Intake(settings)
+        self.stopping = asyncio.Event()
+        """Set when no new work is accepted any more."""
+        self.failure: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+        """Done when the journal has failed: nothing is acknowledged any more."""
+        self._settings = settings
+        self._clock = clock
+
+    @abstractmethod
+    async def start(self, progress: Progress | None = None) -> None: ...
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """Answers what was accepted, then lets go of everything."""
+
+    @property
+    def state(self) -> str:
+        if self.failure.done():
+            return "failed"
+        return "draining" if self.stopping.is_set() else "serving"
+
+    @property
+    def book_id(self) -> str:
+        return self.journal.book_id
+
+    def refuse_new_work(self) -> None:
+        """What was accepted will be answered; nothing more is accepted."""
+        self.stopping.set()
+        self.feed.wake()
+
+    async def submit(
+        self, command: Command, key: RequestKey | None = None, *, timeout_s: float, size: int = 0
+    ) -> AnyOutcome:
+        """Hands a command to the writer and waits for its outcome. A refusal is raised."""
+        outcome = await self.enqueue(command, key, timeout_s=timeout_s, size=size)
+        if isinstance(outcome, RefusedOutcome):
+            raise outcome.as_error()
+        return outcome
+
+    @abstractmethod
+    def enqueue(
+        self, command: Command, key: RequestKey | None = None, *, timeout_s: float, size: int = 0
+    ) -> Awaitable[AnyOutcome]:
+        """The same without waiting: what is awaited ends in an outcome, a refusal included."""
+
+    @abstractmethod
+    async def rebuild(self) -> bool:
+        """Makes the indexes anew from the truth. Returns whether the old ones were wrong."""
+
+    @abstractmethod
+    async def reload(self) -> bool:
+        """Makes the book anew from where it came from. Returns whether memory was wrong."""
+
+    @abstractmethod
+    async def verify(self) -> tuple[Book, list[str], int]:
+        """A copy of the book, everything that is wrong with it, and the changes checked."""
+
+    def check_working(self) -> None:
+        if self.failure.done():
+            raise JournalFailed("the journal has failed: this server stops")
+        if self.stopping.is_set():
+            raise Unavailable("the server is stopping")
+
+
+def has_problems(book: Book) -> bool:
+    return any(book.positions.problems())

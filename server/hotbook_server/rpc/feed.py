@@ -1,0 +1,199 @@
+"""The Feed service: a watcher from its first frame to its last, and what has changed since.
+
+A watcher is served in up to three steps: a snapshot; the changes that are in the journal alone; and
+then the ring, for as long as it likes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+
+from hotbook_server.config import Settings
+from hotbook_server.feed import Part, Published, mark_of
+from hotbook_server.frames import FRAME_BYTES, pieces
+from hotbook_server.keeper import Keeper
+from hotbook_server.rpc.guard import Call
+from hotbook_shared.errors import FellBehind, InvalidArgument
+from hotbook_shared.names import check_hotkey
+from hotbook_shared.pb import hotbook_pb2 as pb
+from hotbook_shared.pb import records_pb2 as raw
+from hotbook_shared.record import ChangeKind, Record
+
+HEARTBEAT_LEAST_MS = 10
+HEARTBEAT_MOST_MS = 60_000
+MARK_MAX = 128
+
+
+class FeedService:
+    def __init__(self, settings: Settings, keeper: Keeper) -> None:
+        self._settings = settings
+        self._keeper = keeper
+        self._feed = keeper.feed
+
+    # ---------------------------------------------------------------- watching
+
+    async def watch(self, request: pb.WatchRequest, call: Call) -> AsyncIterator[bytes]:
+        part, beat_s = self._part(request), self._heartbeat_s(request)
+        call.when_stalled = self._stalled
+        with self._feed.watching():
+            revision = request.from_revision
+            mark = request.mark
+            if not request.HasField("from_revision") and not request.with_snapshot:
+                revision, mark = self._feed.revision, self._feed.mark
+                yield self._feed.heartbeat()  # from here on
+            elif request.with_snapshot or not await self._has(revision, mark):
+                revision, mark = self._feed.revision, self._feed.mark
+                for frame in self._snapshot(part):
+                    yield frame
+            while (cursor := self._feed.seek(revision, mark)) is None:
+                for commit in await self._stored(revision):
+                    revision, mark = commit.revision, commit.mark
+                    head = self._feed.head(revision, mark, commit.digest, is_newest=False)
+                    yield commit.encoded(part) + head
+            async for frame in self._live(cursor, part, beat_s):
+                yield frame
+
+    async def _live(self, cursor: int, part: Part, beat_s: float) -> AsyncIterator[bytes]:
+        """What the ring has for a cursor, and heartbeats while it has nothing."""
+        feed = self._feed
+        while True:
+            self._keeper.check_working()
+            if cursor == feed.end:
+                await feed.arrival(beat_s)
+            if cursor == feed.end:
+                yield feed.heartbeat()
+            else:
+                frame, cursor = feed.frame(cursor, part)
+                yield frame
+
+    def _snapshot(self, part: Part) -> Iterable[bytes]:
+        """The book as it stands at the first frame, whatever happens until the last."""
+        records = self._records(part.hotkeys, open_only=part.open_only)
+        now = self._feed.revision, self._feed.mark, self._feed.digest
+        head = self._feed.head(*now, is_newest=False)
+        for first, positions in pieces(records):
+            self._keeper.check_working()
+            is_last = first + len(positions) == len(records)
+            snapshot = raw.SnapshotPart(
+                total=len(records), first=first, positions=positions, is_last=is_last
+            )
+            yield raw.WatchFrame(snapshot=snapshot).SerializeToString() + head
+
+    async def _has(self, revision: int, mark: str) -> bool:
+        """Whether a watcher with this revision and mark can go on from there."""
+        if self._feed.seek(revision, mark) is not None:
+            return True
+        if revision >= self._feed.revision:
+            return False
+        return await asyncio.to_thread(self._is_stored, revision, mark)
+
+    def _is_stored(self, revision: int, mark: str) -> bool:
+        journal = self._keeper.journal
+        if mark:
+            link = journal.link_at(revision)
+            if link is None or mark != mark_of(link, self._keeper.quarantined):
+                return False
+        return bool(journal.commits(revision, 0))
+
+    async def _stored(self, revision: int) -> list[Published]:
+        """Commits after a revision that are in the journal alone."""
+        self._keeper.check_working()
+        journal, quarantined = self._keeper.journal, self._keeper.quarantined
+        commits = await asyncio.to_thread(journal.commits, revision, FRAME_BYTES)
+        if not commits:
+            raise FellBehind(f"what came after revision {revision} is not kept: watch again")
+        return [Published(commit.changes, mark_of(commit.link, quarantined)) for commit in commits]
+
+    def _stalled(self, seconds: float) -> FellBehind:
+        return FellBehind(f"nothing was read for {seconds:g} s: watch again from what you have")
+
+    # ---------------------------------------------------------------- changed since
+
+    async def list_changed(
+        self,
+        request: pb.ListChangedRequest,
+        call: Call,  # noqa: ARG002
+    ) -> AsyncIterator[bytes]:
+        hotkeys = self._part(request).hotkeys
+        commits = await self._since(request.since_revision)
+        revision = self._feed.revision  # nothing is awaited between here and `records`
+        changed = None if commits is None else _changed(commits, hotkeys)
+        removed: list[str] = []
+        if changed is None:
+            records = self._records(hotkeys, open_only=False)
+        else:
+            stands = self._keeper.book.positions.by_uuid
+            found = {uuid: stands.get(uuid) for uuid in changed}
+            removed = [uuid for uuid, record in found.items() if record is None]
+            records = [record for record in found.values() if record is not None]
+            if request.open_too:
+                opened = self._records(hotkeys, open_only=True)
+                records += [record for record in opened if record.position_uuid not in found]
+        for first, positions in pieces(records):
+            yield raw.ChangedFrame(
+                revision=revision,
+                is_whole=changed is None,
+                total=len(records),
+                positions=positions,
+                removed=removed if first == 0 else (),
+            ).SerializeToString()
+
+    async def _since(self, revision: int) -> list[Published] | None:
+        """All commits after a revision; None where they are no longer kept, or never were."""
+        commits: list[Published] = []
+        while (cursor := self._feed.seek(revision)) is None:
+            if revision > self._feed.revision:
+                return None
+            try:
+                commits += await self._stored(revision)
+            except FellBehind:
+                return None
+            revision = commits[-1].revision
+        return commits + self._feed.since(cursor)
+
+    # ---------------------------------------------------------------- parts
+
+    def _records(self, hotkeys: frozenset[str], *, open_only: bool) -> list[Record]:
+        positions = self._keeper.book.positions
+        if not hotkeys and not open_only:
+            return list(positions.by_uuid.values())
+        index = positions.open if open_only else positions.by_hotkey
+        held = index.values() if not hotkeys else (index.get(hotkey, {}) for hotkey in hotkeys)
+        return [record for records in held for record in records.values()]
+
+    def _part(self, request: pb.WatchRequest | pb.ListChangedRequest) -> Part:
+        most = self._settings.hotkeys_max
+        if len(request.hotkeys) > most:
+            raise InvalidArgument(
+                f"hotkeys has {len(request.hotkeys)} names; at most {most} are taken",
+                field="hotkeys",
+            )
+        for number, hotkey in enumerate(request.hotkeys):
+            check_hotkey(hotkey, f"hotkeys[{number}]")
+        open_only = isinstance(request, pb.WatchRequest) and request.open_only
+        return Part(request.hotkeys, open_only=open_only)
+
+    def _heartbeat_s(self, request: pb.WatchRequest) -> float:
+        if len(request.mark) > MARK_MAX:
+            raise InvalidArgument("mark is not one of this server's", field="mark")
+        asked = request.heartbeat_ms or self._settings.watch_heartbeat_ms
+        if not HEARTBEAT_LEAST_MS <= asked <= HEARTBEAT_MOST_MS:
+            raise InvalidArgument(
+                f"heartbeat_ms must be {HEARTBEAT_LEAST_MS} to {HEARTBEAT_MOST_MS}, not {asked}",
+                field="heartbeat_ms",
+            )
+        return asked / 1000
+
+
+def _changed(commits: Iterable[Published], hotkeys: frozenset[str]) -> list[str] | None:
+    """The uuids that commits are about; None after a clear, which names no positions."""
+    changed: dict[str, None] = {}
+    for commit in commits:
+        for change in commit.changes:
+            if change.kind is ChangeKind.CLEARED:
+                if not hotkeys or not change.key or change.key in hotkeys:
+                    return None
+            elif not hotkeys or change.hotkey in hotkeys:
+                changed[change.key] = None
+    return list(changed)
