@@ -215,12 +215,19 @@ def delete(hotkey: str, position_uuid: str, expected_version: int | None) -> Cal
 
 
 def digests(open_only: bool) -> Call[list[HotkeyDigest]]:
-    request = built(lambda: pb.DigestsRequest(open_only=open_only))
+    asked = digests_at((), open_only)
+    return Call(asked.method, asked.request, lambda m: asked.read(m)[1])
 
-    def read(m: pb.DigestsReply) -> list[HotkeyDigest]:
-        return [
+
+def digests_at(hotkeys: Iterable[str], open_only: bool) -> Call[tuple[int, list[HotkeyDigest]]]:
+    """The digests of some hotkeys (none named: all), and the revision that they are of."""
+    request = built(lambda: pb.DigestsRequest(open_only=open_only, hotkeys=hotkeys))
+
+    def read(m: pb.DigestsReply) -> tuple[int, list[HotkeyDigest]]:
+        found = [
             HotkeyDigest(hotkey=h.hotkey, digest=h.digest, positions=h.positions) for h in m.hotkeys
         ]
+        return m.revision, found
 
     return Call("Digests", request, read)
 

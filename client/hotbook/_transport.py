@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
+from google.protobuf.message_factory import GetMessageClass
 
 from hotbook_shared.address import is_address
 from hotbook_shared.errors import (
@@ -26,6 +27,7 @@ from hotbook_shared.errors import (
     QueueFull,
     Unavailable,
 )
+from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.pb import hotbook_pb2_grpc as stubs
 from hotbook_shared.status import error_from_call
 
@@ -46,6 +48,7 @@ OPTIONS: list[tuple[str, int]] = [
 ]
 
 
+SERVICES = pb.DESCRIPTOR.services_by_name
 STUBS: tuple[Any, ...] = (
     stubs.PositionsStub,
     stubs.OrdersStub,
@@ -90,14 +93,17 @@ class Transport:
         request: Any,
         stall_s: float,
         is_due: Callable[[], bool] = lambda: True,
+        read: Callable[[bytes], Any] | None = None,
     ) -> Iterator[Any]:
         """A request, or an iterator of them, to a stream of replies; not tried again.
 
         It may stand still for `stall_s` while a reply is due. The caller's own pauses don't count.
+        `read` takes the replies' bytes in another way than as the messages that they are.
         """
         watch = _Watch(stall_s, is_due)
+        rpc = self._rpc(method) if read is None else self._rpc_read_by(method, read)
         try:
-            with watch.over(self._rpc(method)(request)):
+            with watch.over(rpc(request)):
                 yield from watch.replies()
         except (grpc.RpcError, ValueError) as failure:
             if watch.has_fired:
@@ -133,6 +139,13 @@ class Transport:
             if rpc is not None:
                 return rpc
         raise AssertionError(f"no rpc is called {method}")
+
+    def _rpc_read_by(self, method: str, read: Callable[[bytes], Any]) -> Any:
+        service = next(s for s in SERVICES.values() if method in s.methods_by_name)
+        request = GetMessageClass(service.methods_by_name[method].input_type)
+        return self._channel.unary_stream(
+            f"/{service.full_name}/{method}", request.SerializeToString, read
+        )
 
     def _error_of(self, failure: Exception) -> HotbookError:
         if self._closed:

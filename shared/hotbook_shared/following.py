@@ -109,6 +109,8 @@ class Follower:
         self.picture: Picture | None = None
         """The book as of the last frame; None until the first snapshot is complete."""
         self.snapshots = 0
+        self.confirmed = -1
+        """The last revision at which the sender's digest of the whole book was ours."""
         self._is_whole = not self.cursor.hotkeys and not open_only
         self._parts: list[Record] = []
 
@@ -121,12 +123,16 @@ class Follower:
         if frame.HasField("snapshot"):
             if self._collect(frame):
                 changes = None
+                self._show(self.book.picture(), frame)
+                self.snapshots += 1
         elif frame.changes:
             changes = self._apply(frame)
+            self._show(self.book.picture(), frame)
         elif self.picture is not None:
+            self._check_step(frame, self.picture.revision)
             self.book.revision = frame.revision
-            self.picture = Picture(self.picture.positions, frame.revision, self.picture.digest)
-        self._check(frame)
+            stands = self.picture
+            self._show(Picture(stands.positions, frame.revision, stands.digest), frame)
         self.cursor.take_in(frame)
         self.freshness.note(frame.sent_ms, now_s, is_newest=frame.is_newest)
         return changes
@@ -148,8 +154,6 @@ class Follower:
         if len(self._parts) != part.total:
             raise OutOfStep(f"a snapshot of {part.total} positions has {len(self._parts)}")
         self.book, self._parts = Book(self._parts, frame.revision), []
-        self.picture = self.book.picture()
-        self.snapshots += 1
         return True
 
     def _apply(self, frame: raw.WatchFrame) -> list[Change]:
@@ -161,13 +165,11 @@ class Follower:
             if change.revision <= at or (self._is_whole and change.revision != at + 1):
                 raise OutOfStep(f"change {change.revision} came after {at}")
             at = change.revision
-        if at > frame.revision or (self._is_whole and at != frame.revision):
-            raise OutOfStep(f"a frame of revision {frame.revision} ends with change {at}")
+        self._check_step(frame, at)
         for change in changes:
             self.book.revision = change.revision - 1  # what is left out is not of our part
             self.book.apply(change)
         self.book.revision = frame.revision
-        self.picture = self.book.picture()
         return changes
 
     def _change(self, sent: raw.Change) -> Change:
@@ -178,11 +180,15 @@ class Follower:
             kind, record = ChangeKind.REMOVED, None
         return Change(sent.revision, kind, key, record, sent.hotkey, sent.was_open)
 
-    def _check(self, frame: raw.WatchFrame) -> None:
-        """The digest of the whole book proves that this one is equal."""
-        ends = not frame.HasField("snapshot") or frame.snapshot.is_last
-        if self._is_whole and ends and frame.digest and self.picture is not None:
-            if frame.revision != self.picture.revision:
-                raise OutOfStep(f"at {self.picture.revision} where {frame.revision} was told")
-            if frame.digest != self.picture.digest:
+    def _check_step(self, frame: raw.WatchFrame, at: int) -> None:
+        """A frame says what the book is at after it: of a whole one, just what its changes say."""
+        if at > frame.revision or (self._is_whole and at != frame.revision):
+            raise OutOfStep(f"a frame of revision {frame.revision} leads to {at}")
+
+    def _show(self, picture: Picture, frame: raw.WatchFrame) -> None:
+        """Lets readers see a picture, unless the sender's digest proves that it is wrong."""
+        if self._is_whole and frame.digest:
+            if frame.digest != picture.digest:
                 raise OutOfStep(f"the digests of revision {frame.revision} differ")
+            self.confirmed = frame.revision
+        self.picture = picture

@@ -107,6 +107,8 @@ def _whole_life(folder: Path) -> None:
     )
     author.problems()
     assert journal.outcome(900) == b"outcome 900"
+    assert journal.link_at(1001) is not None
+    assert journal.commits(1001, 0)
     journal.close()
     spoil(folder, "UPDATE positions SET record = x'00' WHERE position_uuid = 'p3'")
     journal = SqliteJournal(folder)

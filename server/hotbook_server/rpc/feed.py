@@ -41,7 +41,6 @@ class FeedService:
             mark = request.mark
             if not request.HasField("from_revision") and not request.with_snapshot:
                 revision, mark = self._feed.revision, self._feed.mark
-                yield self._feed.heartbeat()  # from here on
             elif request.with_snapshot or not await self._has(revision, mark):
                 revision, mark = self._feed.revision, self._feed.mark
                 for frame in self._snapshot(part):
@@ -55,17 +54,16 @@ class FeedService:
                 yield frame
 
     async def _live(self, cursor: int, part: Part, beat_s: float) -> AsyncIterator[bytes]:
-        """What the ring has for a cursor, and heartbeats while it has nothing."""
+        """What the ring has for a cursor, and heartbeats while it has nothing: one at once."""
         feed = self._feed
         while True:
             self._keeper.check_working()
             if cursor == feed.end:
-                await feed.arrival(beat_s)
-            if cursor == feed.end:
                 yield feed.heartbeat()
-            else:
+            while cursor != feed.end:
                 frame, cursor = feed.frame(cursor, part)
                 yield frame
+            await feed.arrival(beat_s)
 
     def _snapshot(self, part: Part) -> Iterable[bytes]:
         """The book as it stands at the first frame, whatever happens until the last."""

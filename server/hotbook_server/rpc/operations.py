@@ -126,7 +126,8 @@ class OperationsService:
         """Of every position as it stood when the call came, some at a time."""
         book = self._engine.book
         index = book.positions.open if request.open_only else book.positions.by_hotkey
-        found = {hotkey: list(held.values()) for hotkey, held in sorted(index.items())}
+        wanted = sorted({*request.hotkeys} & index.keys() if request.hotkeys else index)
+        found = {hotkey: list(index[hotkey].values()) for hotkey in wanted}
         reply, looked_at = pb.DigestsReply(revision=book.revision), 0
         for hotkey, records in found.items():
             digest = ContentDigest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -64,3 +64,12 @@ class Picture(msgspec.Struct, frozen=True):
     positions: Listed
     revision: int
     digest: str
+
+    def problems(self) -> Iterator[str]:
+        """Everything that is wrong with it: indexes, records and digest against a fresh scan."""
+        held = self.positions.by_hotkey.values()
+        fresh = Positions(record for records in held for record in records.values())
+        yield from fresh.problems()
+        yield from self.positions.differences(fresh)
+        if self.digest != f"{fresh.digest:032x}":
+            yield f"the digest is {self.digest}, not {fresh.digest:032x}"

@@ -48,6 +48,11 @@ class Listed:
         pairs = self.open_by_pair.get(hotkey)
         return pairs.get(trade_pair) if pairs is not None else None
 
+    def differences(self, fresh: Listed) -> Iterator[str]:
+        """Where the indexes are not what they should be."""
+        for name in Listed.__slots__:
+            yield from _differences(name, getattr(self, name), getattr(fresh, name))
+
 
 class Positions(Listed):
     __slots__ = ("_unshared", "by_uuid", "digest", "open_count")
@@ -154,8 +159,7 @@ class Positions(Listed):
                 yield f"position {record.position_uuid} stands under the uuid {uuid}"
             if not says_the_same(record, record_from(record.wire)):
                 yield f"the record of position {uuid} is not that of its wire bytes"
-        for name in ("by_hotkey", "open", "open_by_pair"):
-            yield from _differences(name, getattr(self, name), getattr(fresh, name))
+        yield from self.differences(fresh)
         for record in self.by_uuid.values():
             pair = record.hotkey, record.trade_pair
             if record.is_open and not record.is_leg and self.open_on_pair(*pair) is not record:

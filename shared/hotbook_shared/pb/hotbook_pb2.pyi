@@ -884,10 +884,12 @@ class BackupFrame(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., total_bytes: _Optional[int] = ..., data: _Optional[bytes] = ..., sha256: _Optional[str] = ...) -> None: ...
 
 class DigestsRequest(_message.Message):
-    __slots__ = ("open_only",)
+    __slots__ = ("open_only", "hotkeys")
     OPEN_ONLY_FIELD_NUMBER: _ClassVar[int]
+    HOTKEYS_FIELD_NUMBER: _ClassVar[int]
     open_only: bool
-    def __init__(self, open_only: _Optional[bool] = ...) -> None: ...
+    hotkeys: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, open_only: _Optional[bool] = ..., hotkeys: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class HotkeyDigest(_message.Message):
     __slots__ = ("hotkey", "digest", "positions")
