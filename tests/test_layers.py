@@ -38,7 +38,7 @@ FLOORS = {
         ("requests", "restore"),
         ("intake", "draft", "feed"),
         ("keeper",),
-        ("engine",),
+        ("engine", "following"),
         ("splitter",),
         ("rpc",),
         ("server",),

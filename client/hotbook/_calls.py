@@ -263,6 +263,8 @@ def status() -> Call[Status]:
             data_dir=m.data_dir,
             settings=dict(sorted(m.settings.items())),
             telemetry=dict(sorted(m.telemetry.items())),
+            leader=m.leader,
+            lag_ms=m.lag_ms,
         )
 
     return Call("Status", pb.StatusRequest(), read)

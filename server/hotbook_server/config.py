@@ -55,6 +55,9 @@ class Settings(BaseSettings):
         description="fsync: on disk before the answer. relaxed: on disk within a second. "
         "memory: nothing on disk.",
     )
+    follow: str | None = Field(
+        None, description="Follow the server at this HOST:PORT: serve its book, take no writes."
+    )
     metrics_listen: str = Field(
         "127.0.0.1:50701", description="Address of the Prometheus endpoint; off: none."
     )
@@ -135,10 +138,10 @@ class Settings(BaseSettings):
     )
     reflection: bool = Field(True, description="Serve the protos to tools such as grpcurl.")
 
-    @field_validator("listen")
+    @field_validator("listen", "follow")
     @classmethod
-    def _is_address(cls, value: str) -> str:
-        if not is_address(value):
+    def _is_address(cls, value: str | None) -> str | None:
+        if value is not None and not is_address(value):
             raise ValueError("must be HOST:PORT")
         return value
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 
 from hotbook_server.clock import Clock
@@ -78,7 +78,7 @@ class Published:
 
 
 class Feed:
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, as_of_s: Callable[[], float]) -> None:
         self.revision = 0
         self.mark = ""
         """What stands for the whole history up to the revision."""
@@ -92,6 +92,7 @@ class Feed:
         self._bytes = 0
         self._settings = settings
         self._clock = clock
+        self._as_of_s = as_of_s
         self._made: dict[object, tuple[bytes, int]] = {}
         self._arrival = asyncio.Event()
         self._waking: asyncio.TimerHandle | None = None
@@ -237,9 +238,9 @@ class Feed:
 
     def head(self, revision: int, mark: str, digest: str, *, is_newest: bool) -> bytes:
         """What a frame says beside its changes. Protobuf messages in a row are one message."""
-        sent_ms = int(self._clock.monotonic_s() * 1000)
+        as_of_ms = int(self._as_of_s() * 1000)
         return raw.WatchFrame(
-            revision=revision, mark=mark, sent_ms=sent_ms, is_newest=is_newest, digest=digest
+            revision=revision, mark=mark, as_of_ms=as_of_ms, is_newest=is_newest, digest=digest
         ).SerializeToString()
 
 

@@ -26,7 +26,7 @@ from hotbook_shared.errors import JournalFailed, Unavailable
 class Keeper(ABC):
     def __init__(self, settings: Settings, journal: Journal, clock: Clock) -> None:
         self.book = Book()
-        self.feed = Feed(settings, clock)
+        self.feed = Feed(settings, clock, self.as_of_s)
         self.terms = Terms.of(settings)
         self.journal = journal
         self.quarantined = 0  # damaged rows that the journal has set aside
@@ -54,6 +54,15 @@ class Keeper(ABC):
     @property
     def book_id(self) -> str:
         return self.journal.book_id
+
+    def as_of_s(self) -> float:
+        """When, by our clock, nothing had happened yet that the book does not have."""
+        return self._clock.monotonic_s()
+
+    @property
+    def lag_ms(self) -> float:
+        """How old the book may be."""
+        return (self._clock.monotonic_s() - self.as_of_s()) * 1000
 
     def refuse_new_work(self) -> None:
         """What was accepted will be answered; nothing more is accepted."""

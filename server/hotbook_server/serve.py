@@ -21,8 +21,9 @@ EXIT_USAGE = 2
 EXIT_CANNOT_START = 1
 
 
-METAVARS = {"listen": "HOST:PORT", "metrics_listen": "HOST:PORT|off", "data_dir": "FOLDER",
-            "pairs_file": "FILE", "durability": "fsync|relaxed|memory"}  # fmt: skip
+METAVARS = {"listen": "HOST:PORT", "follow": "HOST:PORT", "metrics_listen": "HOST:PORT|off",
+            "data_dir": "FOLDER", "pairs_file": "FILE",
+            "durability": "fsync|relaxed|memory"}  # fmt: skip
 
 
 def _options() -> list[click.Option]:
@@ -78,6 +79,8 @@ def _announce(bar: LateBar) -> Any:
         bar.stop()
         settings, positions = server.settings, server.engine.book.positions
         where = f"data in {settings.data_dir}" if settings.on_disk else "nothing on disk"
+        if settings.follow is not None:
+            where = f"follows {settings.follow}, takes no writes"
         click.echo(
             f"hotbook {__version__} listens on {server.address} ({where}, durability "
             f"{settings.durability}, {len(positions.by_uuid):,} positions, "

@@ -16,10 +16,12 @@ from grpc_reflection.v1alpha import reflection
 from hotbook_server.clock import Clock, SystemClock
 from hotbook_server.config import Settings
 from hotbook_server.engine import Engine
+from hotbook_server.following import Following
 from hotbook_server.journal.base import DiskIsFull, Journal, JournalBroken, Progress
 from hotbook_server.journal.memory import MemoryJournal
 from hotbook_server.journal.sqlite import SqliteJournal
 from hotbook_server.journal.store import FolderInUse, StoreTooNew
+from hotbook_server.keeper import Keeper
 from hotbook_server.logs import log
 from hotbook_server.rpc.feed import FeedService
 from hotbook_server.rpc.guard import Guard
@@ -30,7 +32,8 @@ from hotbook_server.rpc.splitting import SplittingService
 from hotbook_server.splitter import Splitter
 from hotbook_server.telemetry import MetricsEndpoint, Telemetry
 from hotbook_shared.address import split_address
-from hotbook_shared.errors import InvalidArgument
+from hotbook_shared.errors import InvalidArgument, Unavailable
+from hotbook_shared.model import Durability
 from hotbook_shared.pb import hotbook_pb2 as pb
 
 SERVICES = pb.DESCRIPTOR.services_by_name
@@ -53,6 +56,8 @@ class Server:
         on_step: Callable[[str], None] | None = None,
         journal: Journal | None = None,
     ) -> None:
+        if settings.follow is not None:  # nothing of its own is on disk
+            settings = settings.model_copy(update={"durability": Durability.MEMORY})
         self.settings = settings
         self.clock = clock or SystemClock()
         self.telemetry = Telemetry(settings.telemetry_names_max)
@@ -66,23 +71,12 @@ class Server:
         # The port first: a second server on it must fail before it touches any data.
         self.address = self._bind()
         try:
-            journal = self._given_journal or _open_journal(self.settings, self._on_step)
-        except OSError as error:
+            self.engine = await self._keep(progress)
+        except CannotStart:
             await self._grpc.stop(None)
-            reason = f"cannot use the data folder {self.settings.data_dir}: {error.strerror}"
-            raise CannotStart(reason) from error
-        except (FolderInUse, StoreTooNew, JournalBroken, DiskIsFull) as error:
-            await self._grpc.stop(None)
-            raise CannotStart(str(error)) from error
-        try:
-            self.engine = Engine(self.settings, journal, self.clock, self.telemetry, self._on_step)
-            await self.engine.start(progress)
-        except (JournalBroken, DiskIsFull, InvalidArgument) as error:
-            await self._grpc.stop(None)
-            journal.close()
-            raise CannotStart(str(error)) from error
+            raise
         self.splitter = Splitter(self.engine)
-        if self.settings.split_on_load:
+        if self.settings.split_on_load and self.settings.follow is None:  # the leader sees to it
             await self._split()
         gc.freeze()  # the loaded book is not garbage: keep the collector from walking it
         self._register()
@@ -91,6 +85,33 @@ class Server:
         await self._grpc.start()
         await self._set_health(health_pb2.HealthCheckResponse.SERVING)
         self._failure_watch = asyncio.create_task(self._watch_for_failure())
+
+    async def _keep(self, progress: Progress | None) -> Keeper:
+        """Who keeps the book, once the book is there."""
+        if self.settings.follow is not None:
+            follower = Following(self.settings, self.clock)
+            try:
+                await follower.start(progress)
+            except Unavailable as error:
+                raise CannotStart(str(error)) from error
+            return follower
+        journal = self._given_journal or self._open_journal()
+        try:
+            engine = Engine(self.settings, journal, self.clock, self.telemetry, self._on_step)
+            await engine.start(progress)
+        except (JournalBroken, DiskIsFull, InvalidArgument) as error:
+            journal.close()
+            raise CannotStart(str(error)) from error
+        return engine
+
+    def _open_journal(self) -> Journal:
+        try:
+            return _open_journal(self.settings, self._on_step)
+        except OSError as error:
+            reason = f"cannot use the data folder {self.settings.data_dir}: {error.strerror}"
+            raise CannotStart(reason) from error
+        except (FolderInUse, StoreTooNew, JournalBroken, DiskIsFull) as error:
+            raise CannotStart(str(error)) from error
 
     @property
     def metrics_address(self) -> str | None:
@@ -136,6 +157,7 @@ class Server:
             "hotkeys": len(positions.by_hotkey),
             "queue_depth": len(self.engine.intake),
             "quarantined": self.engine.quarantined,
+            "lag_ms": self.engine.lag_ms,
             "watchers": self.engine.feed.watchers,
             "feed_changes": self.engine.feed.changes,
             "feed_frames": self.engine.feed.frames,

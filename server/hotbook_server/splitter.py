@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from hotbook_server.commands import SplitDone, SplitPosition
-from hotbook_server.engine import Engine
+from hotbook_server.keeper import Keeper
 from hotbook_server.requests import RequestKey
 from hotbook_server.rules.splitting import may_need_split, needs_split, plan_of
 from hotbook_shared.errors import HotbookError, QueueFull
@@ -34,7 +34,7 @@ class Step(msgspec.Struct):
 
 
 class Splitter:
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Keeper) -> None:
         self.stats: defaultdict[str, SplitStats] = defaultdict(SplitStats)
         self._engine = engine
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from hotbook_shared.errors import HotbookError
 from hotbook_shared.model import (
+    Change,
+    Changed,
+    ChangeKind,
     Exposure,
     OrderSpan,
     PairExposure,
@@ -12,6 +17,7 @@ from hotbook_shared.model import (
     Split,
     SplitStats,
     TradePair,
+    Update,
 )
 from hotbook_shared.money import ONE, from_text, from_text_or_none, to_text
 from hotbook_shared.pb import hotbook_pb2 as pb
@@ -155,4 +161,48 @@ def trade_pair_from_wire(m: pb.TradePair) -> TradePair:
         multiplier=from_text(m.multiplier, ONE),
         lot_size=from_text(m.lot_size, ONE),
         spread_rate=from_text(m.spread_rate),
+    )
+
+
+CHANGE_KINDS = {
+    pb.CHANGE_SAVED: ChangeKind.SAVED,
+    pb.CHANGE_REMOVED: ChangeKind.REMOVED,
+    pb.CHANGE_CLEARED: ChangeKind.CLEARED,
+}
+
+
+def change_from_wire(m: pb.Change) -> Change:
+    return Change(
+        revision=m.revision,
+        kind=CHANGE_KINDS[m.kind],
+        hotkey=m.hotkey,
+        position_uuid=m.position_uuid,
+        position=position_from_wire(m.position) if m.HasField("position") else None,
+        was_open=m.was_open,
+    )
+
+
+def update_from_wire(m: pb.WatchFrame) -> Update:
+    if not m.HasField("snapshot"):
+        changes = tuple(map(change_from_wire, m.changes))
+        return Update(revision=m.revision, is_newest=m.is_newest, changes=changes)
+    part = m.snapshot
+    return Update(
+        revision=m.revision,
+        is_newest=m.is_newest,
+        snapshot=tuple(map(position_from_wire, part.positions)),
+        snapshot_total=part.total,
+        starts_snapshot=part.first == 0,
+        ends_snapshot=part.is_last,
+    )
+
+
+def changed_from_wire(frames: Iterable[pb.ChangedFrame]) -> Changed:
+    """Raises ValueError where no frame came."""
+    first, *others = frames
+    return Changed(
+        revision=first.revision,
+        positions=tuple(position_from_wire(p) for m in (first, *others) for p in m.positions),
+        removed=tuple(first.removed),
+        is_whole=first.is_whole,
     )

@@ -77,8 +77,8 @@ class Freshness:
         self._base_s = self._lately_s = float("inf")
         self._window_s = 0.0
 
-    def note(self, sent_ms: int, now_s: float, *, is_newest: bool) -> None:
-        took_s = now_s - sent_ms / 1000
+    def note(self, as_of_ms: int, now_s: float, *, is_newest: bool) -> None:
+        took_s = now_s - as_of_ms / 1000
         if now_s - self._window_s > BASE_WINDOW_S:
             self._base_s, self._lately_s, self._window_s = self._lately_s, took_s, now_s
         self._lately_s = min(self._lately_s, took_s)
@@ -134,7 +134,7 @@ class Follower:
             stands = self.picture
             self._show(Picture(stands.positions, frame.revision, stands.digest), frame)
         self.cursor.take_in(frame)
-        self.freshness.note(frame.sent_ms, now_s, is_newest=frame.is_newest)
+        self.freshness.note(frame.as_of_ms, now_s, is_newest=frame.is_newest)
         return changes
 
     def start_over(self) -> None:

@@ -340,6 +340,10 @@ class Status(_Noun, frozen=True, kw_only=True):
     data_dir: str
     settings: Mapping[str, str]
     telemetry: Mapping[str, float]
+    leader: str = ""
+    """The server that this one follows; empty: it takes the writes itself."""
+    lag_ms: float = 0.0
+    """How old its book may be, where it follows another."""
 
 
 class Verification(_Noun, frozen=True, kw_only=True):
@@ -363,3 +367,57 @@ class Rebuilt(_Noun, frozen=True, kw_only=True):
     open_positions: int
     changed: bool
     quarantined: int = 0
+
+
+class ChangeKind(StrEnum):
+    """What a change did."""
+
+    SAVED = "saved"
+    """`position` stands under its uuid."""
+    REMOVED = "removed"
+    """Nothing stands under the uuid any more."""
+    CLEARED = "cleared"
+    """The hotkey has no positions any more; an empty one: nobody has."""
+
+
+class Change(_Noun, frozen=True, kw_only=True):
+    """One thing that happened to the book."""
+
+    revision: int
+    kind: ChangeKind
+    hotkey: str
+    position_uuid: str = ""
+    position: Position | None = None
+    was_open: bool = False
+    """Whether what stood under the uuid before was open."""
+
+
+class Update(_Noun, frozen=True, kw_only=True):
+    """What a watcher is told at once: it ends where a commit ends.
+
+    Whoever has taken it in has the book as it stood at `revision`. One without changes says that
+    nothing has happened.
+    """
+
+    revision: int
+    is_newest: bool
+    """Whether nothing more had happened when this was sent."""
+    changes: tuple[Change, ...] = ()
+    snapshot: tuple[Position, ...] | None = None
+    """A part of the whole book at `revision`: forget what you had when the first part comes."""
+    snapshot_total: int = 0
+    """How many positions all parts have together."""
+    starts_snapshot: bool = False
+    ends_snapshot: bool = False
+
+
+class Changed(_Noun, frozen=True, kw_only=True):
+    """What has changed since a revision, as it stands at another."""
+
+    revision: int
+    """Ask for what has changed since this one next time."""
+    positions: tuple[Position, ...]
+    removed: tuple[str, ...]
+    """The uuids of what stood then, and stands no more."""
+    is_whole: bool
+    """The changes are no longer kept: `positions` is everything, and what is not in it is gone."""

@@ -11,8 +11,8 @@ from pathlib import Path
 from hotbook_server.clock import Clock
 from hotbook_server.commands import Clear, ClearDone
 from hotbook_server.config import Settings
-from hotbook_server.engine import Engine
 from hotbook_server.journal.store import BACKUP_PREFIX
+from hotbook_server.keeper import Keeper
 from hotbook_server.logs import log
 from hotbook_server.requests import request_key
 from hotbook_server.rpc import shape
@@ -32,7 +32,7 @@ LOOKED_AT_ONCE = 250
 
 class OperationsService:
     def __init__(
-        self, settings: Settings, engine: Engine, clock: Clock, telemetry: Telemetry
+        self, settings: Settings, engine: Keeper, clock: Clock, telemetry: Telemetry
     ) -> None:
         self._settings = settings
         self._engine = engine
@@ -66,7 +66,7 @@ class OperationsService:
         return pb.StatusReply(
             revision=engine.book.revision,
             server_version=__version__,
-            book_id=engine.journal.book_id,
+            book_id=engine.book_id,
             state=engine.state,
             durability=self._durability,
             positions=len(positions.by_uuid),
@@ -80,6 +80,8 @@ class OperationsService:
             data_dir=str(self._settings.data_dir.absolute()) if self._settings.on_disk else "",
             settings=self._settings.as_mapping,
             telemetry=self._telemetry.as_figures(),
+            leader=self._settings.follow or "",
+            lag_ms=engine.lag_ms if self._settings.follow else 0.0,
         ).SerializeToString()
 
     async def verify(self, request: pb.VerifyRequest, call: Call) -> bytes:  # noqa: ARG002
@@ -140,6 +142,8 @@ class OperationsService:
         return reply.SerializeToString()
 
     async def backup(self, request: pb.BackupRequest, call: Call) -> AsyncIterator[bytes]:  # noqa: ARG002
+        if self._settings.follow is not None:
+            raise Unsupported(f"this server follows {self._settings.follow}: back that one up")
         if not self._settings.on_disk:
             raise Unsupported("a book in memory has no store to back up")
         with tempfile.TemporaryDirectory(

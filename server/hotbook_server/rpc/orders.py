@@ -14,7 +14,7 @@ from hotbook_server.commands import (
     PlaceOrder,
 )
 from hotbook_server.config import Settings
-from hotbook_server.engine import Engine
+from hotbook_server.keeper import Keeper
 from hotbook_server.requests import request_key
 from hotbook_server.rpc import shape
 from hotbook_server.rpc.guard import Call
@@ -35,7 +35,7 @@ LOOKED_AT_ONCE = 500
 
 
 class OrdersService:
-    def __init__(self, settings: Settings, engine: Engine) -> None:
+    def __init__(self, settings: Settings, engine: Keeper) -> None:
         self._settings = settings
         self._engine = engine
         self._durability = DURABILITY_NUMBER[settings.durability]

@@ -17,8 +17,8 @@ from hotbook_server.commands import (
     SaveManyDone,
 )
 from hotbook_server.config import Settings
-from hotbook_server.engine import Engine
 from hotbook_server.frames import FRAME_BYTES, pieces
+from hotbook_server.keeper import Keeper
 from hotbook_server.requests import request_key
 from hotbook_server.rpc import shape
 from hotbook_server.rpc.guard import Call
@@ -41,7 +41,7 @@ YIELD_AFTER_ORDERS = 500
 
 
 class PositionsService:
-    def __init__(self, settings: Settings, engine: Engine, clock: Clock) -> None:
+    def __init__(self, settings: Settings, engine: Keeper, clock: Clock) -> None:
         self._settings = settings
         self._engine = engine
         self._listings = Listings(settings, clock)

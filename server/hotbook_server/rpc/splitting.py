@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from hotbook_server.config import Settings
-from hotbook_server.engine import Engine
+from hotbook_server.keeper import Keeper
 from hotbook_server.logs import log
 from hotbook_server.requests import request_key
 from hotbook_server.rpc import shape
@@ -20,7 +20,7 @@ from hotbook_shared.wire import DURABILITY_NUMBER
 
 
 class SplittingService:
-    def __init__(self, settings: Settings, engine: Engine, splitter: Splitter) -> None:
+    def __init__(self, settings: Settings, engine: Keeper, splitter: Splitter) -> None:
         self._engine = engine
         self._splitter = splitter
         self._durability = DURABILITY_NUMBER[settings.durability]

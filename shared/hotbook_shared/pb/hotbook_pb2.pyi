@@ -760,7 +760,7 @@ class StatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class StatusReply(_message.Message):
-    __slots__ = ("revision", "server_version", "book_id", "state", "durability", "positions", "open_positions", "hotkeys", "quarantined", "digest", "started_ms", "now_ms", "queue_depth", "data_dir", "settings", "telemetry")
+    __slots__ = ("revision", "server_version", "book_id", "state", "durability", "positions", "open_positions", "hotkeys", "quarantined", "digest", "started_ms", "now_ms", "queue_depth", "data_dir", "settings", "telemetry", "leader", "lag_ms")
     class SettingsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -791,6 +791,8 @@ class StatusReply(_message.Message):
     DATA_DIR_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     TELEMETRY_FIELD_NUMBER: _ClassVar[int]
+    LEADER_FIELD_NUMBER: _ClassVar[int]
+    LAG_MS_FIELD_NUMBER: _ClassVar[int]
     revision: int
     server_version: str
     book_id: str
@@ -807,7 +809,9 @@ class StatusReply(_message.Message):
     data_dir: str
     settings: _containers.ScalarMap[str, str]
     telemetry: _containers.ScalarMap[str, float]
-    def __init__(self, revision: _Optional[int] = ..., server_version: _Optional[str] = ..., book_id: _Optional[str] = ..., state: _Optional[str] = ..., durability: _Optional[_Union[Durability, str]] = ..., positions: _Optional[int] = ..., open_positions: _Optional[int] = ..., hotkeys: _Optional[int] = ..., quarantined: _Optional[int] = ..., digest: _Optional[str] = ..., started_ms: _Optional[int] = ..., now_ms: _Optional[int] = ..., queue_depth: _Optional[int] = ..., data_dir: _Optional[str] = ..., settings: _Optional[_Mapping[str, str]] = ..., telemetry: _Optional[_Mapping[str, float]] = ...) -> None: ...
+    leader: str
+    lag_ms: float
+    def __init__(self, revision: _Optional[int] = ..., server_version: _Optional[str] = ..., book_id: _Optional[str] = ..., state: _Optional[str] = ..., durability: _Optional[_Union[Durability, str]] = ..., positions: _Optional[int] = ..., open_positions: _Optional[int] = ..., hotkeys: _Optional[int] = ..., quarantined: _Optional[int] = ..., digest: _Optional[str] = ..., started_ms: _Optional[int] = ..., now_ms: _Optional[int] = ..., queue_depth: _Optional[int] = ..., data_dir: _Optional[str] = ..., settings: _Optional[_Mapping[str, str]] = ..., telemetry: _Optional[_Mapping[str, float]] = ..., leader: _Optional[str] = ..., lag_ms: _Optional[float] = ...) -> None: ...
 
 class VerifyRequest(_message.Message):
     __slots__ = ()
@@ -942,22 +946,22 @@ class Change(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., kind: _Optional[_Union[ChangeKind, str]] = ..., position_uuid: _Optional[str] = ..., hotkey: _Optional[str] = ..., position: _Optional[_Union[Position, _Mapping]] = ..., was_open: _Optional[bool] = ...) -> None: ...
 
 class WatchFrame(_message.Message):
-    __slots__ = ("revision", "mark", "sent_ms", "is_newest", "changes", "snapshot", "digest")
+    __slots__ = ("revision", "mark", "as_of_ms", "is_newest", "changes", "snapshot", "digest")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     MARK_FIELD_NUMBER: _ClassVar[int]
-    SENT_MS_FIELD_NUMBER: _ClassVar[int]
+    AS_OF_MS_FIELD_NUMBER: _ClassVar[int]
     IS_NEWEST_FIELD_NUMBER: _ClassVar[int]
     CHANGES_FIELD_NUMBER: _ClassVar[int]
     SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     revision: int
     mark: str
-    sent_ms: int
+    as_of_ms: int
     is_newest: bool
     changes: _containers.RepeatedCompositeFieldContainer[Change]
     snapshot: SnapshotPart
     digest: str
-    def __init__(self, revision: _Optional[int] = ..., mark: _Optional[str] = ..., sent_ms: _Optional[int] = ..., is_newest: _Optional[bool] = ..., changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., snapshot: _Optional[_Union[SnapshotPart, _Mapping]] = ..., digest: _Optional[str] = ...) -> None: ...
+    def __init__(self, revision: _Optional[int] = ..., mark: _Optional[str] = ..., as_of_ms: _Optional[int] = ..., is_newest: _Optional[bool] = ..., changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., snapshot: _Optional[_Union[SnapshotPart, _Mapping]] = ..., digest: _Optional[str] = ...) -> None: ...
 
 class SnapshotPart(_message.Message):
     __slots__ = ("total", "first", "positions", "is_last")

@@ -151,22 +151,22 @@ class Change(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., kind: _Optional[_Union[_hotbook_pb2.ChangeKind, str]] = ..., position_uuid: _Optional[str] = ..., hotkey: _Optional[str] = ..., position: _Optional[bytes] = ..., was_open: _Optional[bool] = ...) -> None: ...
 
 class WatchFrame(_message.Message):
-    __slots__ = ("revision", "mark", "sent_ms", "is_newest", "changes", "snapshot", "digest")
+    __slots__ = ("revision", "mark", "as_of_ms", "is_newest", "changes", "snapshot", "digest")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     MARK_FIELD_NUMBER: _ClassVar[int]
-    SENT_MS_FIELD_NUMBER: _ClassVar[int]
+    AS_OF_MS_FIELD_NUMBER: _ClassVar[int]
     IS_NEWEST_FIELD_NUMBER: _ClassVar[int]
     CHANGES_FIELD_NUMBER: _ClassVar[int]
     SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     revision: int
     mark: str
-    sent_ms: int
+    as_of_ms: int
     is_newest: bool
     changes: _containers.RepeatedCompositeFieldContainer[Change]
     snapshot: SnapshotPart
     digest: str
-    def __init__(self, revision: _Optional[int] = ..., mark: _Optional[str] = ..., sent_ms: _Optional[int] = ..., is_newest: _Optional[bool] = ..., changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., snapshot: _Optional[_Union[SnapshotPart, _Mapping]] = ..., digest: _Optional[str] = ...) -> None: ...
+    def __init__(self, revision: _Optional[int] = ..., mark: _Optional[str] = ..., as_of_ms: _Optional[int] = ..., is_newest: _Optional[bool] = ..., changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., snapshot: _Optional[_Union[SnapshotPart, _Mapping]] = ..., digest: _Optional[str] = ...) -> None: ...
 
 class SnapshotPart(_message.Message):
     __slots__ = ("total", "first", "positions", "is_last")

@@ -1,0 +1,205 @@
+"""A server that follows another: it has the same book, answers every read, and takes no writes.
+
+Owns the feed from the leader. It applies the leader's changes and publishes them again, with the
+same revisions and marks, so that watchers may follow either server and go from one to the other.
+Its frames are as old as what it knows of the leader: who follows it sees the true lag.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any
+
+import grpc
+import msgspec
+from google.protobuf.message import DecodeError
+
+from hotbook_server.clock import Clock
+from hotbook_server.commands import AnyOutcome
+from hotbook_server.config import Settings
+from hotbook_server.journal.base import Progress
+from hotbook_server.journal.memory import MemoryJournal
+from hotbook_server.keeper import Keeper, has_problems
+from hotbook_server.logs import log
+from hotbook_shared.answers import trade_pair_from_wire
+from hotbook_shared.book import Book
+from hotbook_shared.errors import ReadOnly, Unavailable
+from hotbook_shared.following import Follower, OutOfStep
+from hotbook_shared.pairs import Pairs
+from hotbook_shared.pb import hotbook_pb2 as pb
+from hotbook_shared.pb import hotbook_pb2_grpc as stubs
+from hotbook_shared.pb import records_pb2 as raw
+from hotbook_shared.status import error_from_call
+
+PAUSE_FIRST_S, PAUSE_MOST_S = 0.05, 1.0
+STALL_S = 5.0
+"""A leader that is silent for so long, heartbeats and all, is asked again."""
+
+STUBS: Any = stubs
+WATCH = "/hotbook.v1.Feed/Watch"
+OPTIONS = [
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+]
+
+
+class Following(Keeper):
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        super().__init__(settings, MemoryJournal(), clock)
+        assert settings.follow is not None
+        self.leader = settings.follow
+        self._follower = Follower()
+        self._book_id = ""
+        self._channel = grpc.aio.insecure_channel(self.leader, options=OPTIONS)
+        self._filled = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._progress: Progress | None = None
+        self._is_connected = False
+        self._why = "it does not answer"
+
+    # ---------------------------------------------------------------- life
+
+    async def start(self, progress: Progress | None = None) -> None:
+        """Waits until the leader's book is here. Raises Unavailable where it does not come."""
+        self._progress = progress
+        self._begin()
+        try:
+            async with asyncio.timeout(self._settings.call_timeout_s):
+                await self._filled.wait()
+        except TimeoutError:
+            await self.stop()
+            raise Unavailable(
+                f"no book came from {self.leader} within {self._settings.call_timeout_s:g} s "
+                f"({self._why}): is that server running?"
+            ) from None
+
+    async def stop(self) -> None:
+        self.refuse_new_work()
+        await self._end()
+        await self._channel.close()
+
+    @property
+    def book_id(self) -> str:
+        """The leader's: it is the same book."""
+        return self._book_id
+
+    def as_of_s(self) -> float:
+        now_s = self._clock.monotonic_s()
+        return now_s - self._follower.freshness.lag_ms(now_s) / 1000
+
+    # ---------------------------------------------------------------- commands
+
+    def enqueue(self, *_: object, **__: object) -> Awaitable[AnyOutcome]:
+        self.check_working()
+        raise ReadOnly(
+            f"this server follows {self.leader} and takes no writes: send them there",
+            leader=self.leader,
+        )
+
+    async def rebuild(self) -> bool:
+        wrong = has_problems(self.book)
+        self.book.positions.rebuild()
+        return wrong
+
+    async def reload(self) -> bool:
+        """Takes the leader's whole book anew."""
+        wrong, before = has_problems(self.book), (self.book.revision, self.book.digest)
+        await self._end()
+        self._follower.start_over()
+        self._filled.clear()
+        self._begin()
+        await self._filled.wait()
+        same_revision = before[0] == self.book.revision
+        return wrong or (same_revision and before[1] != self.book.digest)
+
+    async def verify(self) -> tuple[Book, list[str], int]:
+        book = self.book.copy()
+        problems = await asyncio.to_thread(lambda: list(book.positions.problems()))
+        problems = [f"index: {problem}" for problem in problems]
+        if self._follower.confirmed != book.revision:
+            problems.append(f"feed: {self.leader} has not confirmed revision {book.revision}")
+        if not self._is_connected:
+            problems.append(f"feed: {self.leader} is out of reach")
+        return book, problems, 0
+
+    # ---------------------------------------------------------------- following
+
+    def _begin(self) -> None:
+        self._task = asyncio.create_task(self._follow(), name="hotbook-following")
+
+    async def _end(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+
+    async def _follow(self) -> None:
+        """For ever: the leader's feed, from what there is."""
+        pause_s = PAUSE_FIRST_S
+        while True:
+            self._follower.freshness.begin()
+            try:
+                await self._learn()
+                async for frame in self._frames():
+                    self._take_in(frame)
+                    pause_s = PAUSE_FIRST_S
+                why = "the feed ended"
+            except grpc.RpcError as failure:
+                why = error_from_call(failure).message
+            except TimeoutError:
+                why = f"nothing came for {STALL_S:g} s"
+            except (OutOfStep, DecodeError) as failure:
+                self._follower.start_over()
+                why = str(failure)
+            if self._is_connected:
+                log.warning("the leader is lost", leader=self.leader, reason=why)
+            self._is_connected, self._why = False, why
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, PAUSE_MOST_S)
+
+    async def _learn(self) -> None:
+        """What the feed does not say: which book it is, and which pairs are in force."""
+        status = await STUBS.OperationsStub(self._channel).Status(
+            pb.StatusRequest(), timeout=STALL_S
+        )
+        reply = await STUBS.OrdersStub(self._channel).ListPairs(
+            pb.ListPairsRequest(), timeout=STALL_S
+        )
+        self._book_id = status.book_id
+        pairs = [trade_pair_from_wire(pair) for pair in reply.pairs]
+        known = Pairs({pair.trade_pair: pair for pair in pairs})
+        self.terms = msgspec.structs.replace(self.terms, pairs=known)
+
+    async def _frames(self) -> AsyncIterator[raw.WatchFrame]:
+        watch: Any = self._channel.unary_stream(
+            WATCH, pb.WatchRequest.SerializeToString, raw.WatchFrame.FromString
+        )
+        call = watch(self._follower.cursor.request())
+        try:
+            while True:
+                async with asyncio.timeout(STALL_S):
+                    frame = await call.read()
+                if frame is grpc.aio.EOF:
+                    await call.code()  # raises what ended it
+                    return
+                yield frame
+        finally:
+            call.cancel()
+
+    def _take_in(self, frame: raw.WatchFrame) -> None:
+        changes = self._follower.take_in(frame, self._clock.monotonic_s())
+        if changes is None:
+            self.book = self._follower.book
+            self.feed.restart(frame.revision, frame.mark, frame.digest)
+            log.info("filled", leader=self.leader, revision=frame.revision,
+                     positions=len(self.book.positions.by_uuid))  # fmt: skip
+            self._filled.set()
+        elif changes:
+            self.feed.publish(changes, frame.mark, frame.digest)
+        if self._progress is not None and frame.HasField("snapshot"):
+            part = frame.snapshot
+            self._progress(part.first + len(part.positions), part.total)
+        if not self._is_connected:
+            self._is_connected = True
+            log.info("following", leader=self.leader)
