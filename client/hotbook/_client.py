@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from datetime import datetime
-from pathlib import Path
-from typing import TypeVar, overload
+from typing import Any, overload
 
-from hotbook import _calls
-from hotbook._backup import receive_backup
-from hotbook._face import DEFAULT_TIMEOUT_S
+from hotbook import _calls, _procedures
+from hotbook._backup import new_backup
+from hotbook._connection import DEFAULT_TARGET, DEFAULT_TIMEOUT_S
 from hotbook._order_methods import OrderMethods
 from hotbook._pipeline import save_stream
 from hotbook_shared import wire
-from hotbook_shared.errors import (
-    HotbookError,
-    InvalidArgument,
-    MessageTooLarge,
-    PageExpired,
-)
+from hotbook_shared.errors import HotbookError
 from hotbook_shared.model import (
     HotkeyCounts,
     HotkeyDigest,
@@ -30,11 +25,6 @@ from hotbook_shared.model import (
     Verification,
 )
 from hotbook_shared.pb import hotbook_pb2 as pb
-
-_T = TypeVar("_T")
-
-DEFAULT_TARGET = "127.0.0.1:50700"
-LISTING_TRIES = 3
 
 
 def connect(target: str = DEFAULT_TARGET, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Client:
@@ -86,11 +76,7 @@ class Client(OrderMethods):
         if all_or_nothing:
             whole = _calls.save_all_or_nothing(positions, replace_open)
             return self._run(whole, timeout_s)
-        answers: list[Saved | HotbookError] = []
-        left_s = self._countdown(timeout_s)
-        for chunk in _calls.chunks(positions, replace_open):
-            answers += chunk.filled(self._save_items(chunk.items, left_s))
-        return answers
+        return self._run_all(_procedures.save_many(positions, replace_open), timeout_s)
 
     def save_stream(
         self, positions: Iterable[Position], *, timeout_s: float | None = None
@@ -167,7 +153,8 @@ class Client(OrderMethods):
         wanted = [hotkeys] if isinstance(hotkeys, str) else _calls.hotkeys_of(hotkeys)
         if not wanted:
             return {}
-        found = self._all_pages(wanted, open_only, opened_after, timeout_s)
+        listing = _procedures.listing(wanted, open_only, opened_after)
+        found = self._run_all(listing, timeout_s)
         return found[wanted[0]] if isinstance(hotkeys, str) else found
 
     def book(
@@ -178,7 +165,7 @@ class Client(OrderMethods):
         `timeout_s` is how long it may stand still.
         """
         frames = self._frames("StreamBook", _calls.stream_book(open_only), timeout_s)
-        return (wire.position_from_wire(m) for frame in frames for m in frame.positions)
+        return _positions_in(frames)
 
     def hotkeys(self, *, timeout_s: float | None = None) -> list[HotkeyCounts]:
         """Every hotkey that has positions, in alphabetical order, with its counts."""
@@ -227,66 +214,20 @@ class Client(OrderMethods):
     ) -> int:
         """Writes a consistent copy of the server's store to a new file. Returns its revision.
 
-        The copy is checked against the server's checksum, and only then takes its name.
+        The copy is checked against the server's checksum, and only then takes its name. The
+        calling thread writes the file, and brings it to disk every 8 MiB.
         `timeout_s` is how long it may stand still; making the copy takes its time before that.
         """
-        frames = self._frames("Backup", pb.BackupRequest(), timeout_s)
-        return receive_backup(frames, _path(to), progress)
-
-    # ---------------------------------------------------------------- parts
-
-    def _save_items(
-        self, items: list[pb.SaveItem], left_s: Callable[[], float], *, dry_run: bool = False
-    ) -> list[Saved | HotbookError]:
-        """Saves items in one request; in halves, where that is more than this server takes."""
-        if not items:
-            return []
-        try:
-            return self._run(_calls.save_items(items, dry_run=dry_run), left_s())
-        except (MessageTooLarge, InvalidArgument) as error:
-            if isinstance(error, InvalidArgument) and error.field != "items":
-                raise
-            if len(items) == 1:
-                return [error]
-        middle = len(items) // 2
-        first = self._save_items(items[:middle], left_s, dry_run=dry_run)
-        return first + self._save_items(items[middle:], left_s, dry_run=dry_run)
-
-    def _all_pages(
-        self,
-        hotkeys: Sequence[str],
-        open_only: bool,
-        opened_after: datetime | int | None,
-        timeout_s: float | None,
-    ) -> dict[str, list[Position]]:
-        """Reads a listing to its end; begins anew where the server forgot it in between."""
-        token, found, tries = "", _empty(hotkeys), 1
-        left_s = self._countdown(timeout_s)
-        while True:
-            try:
-                call = _calls.list_page(hotkeys, open_only, opened_after, token)
-                page = self._run(call, left_s())
-            except PageExpired:
-                if tries == LISTING_TRIES:
-                    raise
-                token, found, tries = "", _empty(hotkeys), tries + 1
-                continue
-            for hotkey, positions in page.found:
-                found[hotkey] += positions
-            if not page.next_token:
-                return found
-            token = page.next_token
+        with new_backup(to, progress) as file:
+            frames = self._frames("Backup", pb.BackupRequest(), timeout_s)
+            with closing(frames):
+                for frame in frames:
+                    file.write(frame)
+        return file.revision
 
 
-def _path(to: str | os.PathLike[str]) -> Path:
-    try:
-        path = Path(to)
-        if b"\0" in os.fsencode(path):
-            raise ValueError("it holds a null character")
-    except (TypeError, ValueError) as error:
-        raise InvalidArgument(f"to is no path: {error}", field="to") from None
-    return path
-
-
-def _empty(hotkeys: Sequence[str]) -> dict[str, list[Position]]:
-    return {hotkey: [] for hotkey in hotkeys}
+def _positions_in(frames: Generator[Any, None, None]) -> Iterator[Position]:
+    with closing(frames):
+        for frame in frames:
+            for message in frame.positions:
+                yield wire.position_from_wire(message)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from hotbook import _calls
-from hotbook._transport import Transport, backoff
+from hotbook._connection import DEFAULT_TIMEOUT_S
+from hotbook._procedures import Procedure
+from hotbook._transport import Transport
 from hotbook_shared.errors import DeadlineExceeded, HotbookError
 
 _T = TypeVar("_T")
-
-DEFAULT_TIMEOUT_S = 10.0
 
 
 class Face:
@@ -38,26 +39,29 @@ class Face:
         return f"<hotbook.Client of {self._transport.target}>"
 
     def close(self) -> None:
+        """Ends the connection, and every call that is under way. Closing twice is no error."""
         self._transport.close()
 
-    def _frames(self, method: str, request: Any, timeout_s: float | None) -> Iterator[Any]:
-        """A stream of replies; begun again while that may help, until the first has come."""
-        return self._follow(method, request, _calls.seconds(timeout_s, self._timeout_s))
+    def _run(self, call: _calls.Call[_T], timeout_s: float | None) -> _T:
+        whole_s = _calls.seconds(timeout_s, self._timeout_s)
+        reply = self._transport.call(call.method, call.request, whole_s)
+        return call.read(reply)
 
-    def _follow(self, method: str, request: Any, stall_s: float) -> Iterator[Any]:
-        deadline_s, pauses, begun = time.monotonic() + stall_s, backoff(), False
-        while True:
-            try:
-                for frame in self._transport.stream(method, request, stall_s):
-                    begun = True
-                    yield frame
-                return
-            except HotbookError as error:
-                pause_s = next(pauses)
-                late = time.monotonic() + pause_s >= deadline_s
-                if begun or late or not error.retryable:
-                    raise self._transport.told(error, stall_s, request) from None
-                time.sleep(pause_s)
+    def _run_all(self, procedure: Procedure[_T], timeout_s: float | None) -> _T:
+        """Runs the calls of a procedure inside one deadline."""
+        left_s = self._countdown(timeout_s)
+        try:
+            call = next(procedure)
+            while True:
+                try:
+                    answer = self._run(call, left_s())
+                except HotbookError as error:
+                    call = procedure.throw(error)
+                else:
+                    call = procedure.send(answer)
+        except StopIteration as end:
+            result: _T = end.value
+            return result
 
     def _countdown(self, timeout_s: float | None) -> Callable[[], float]:
         """What is left of a deadline that several calls share."""
@@ -72,8 +76,21 @@ class Face:
 
         return left_s
 
-    def _run(self, call: _calls.Call[_T], timeout_s: float | None) -> _T:
-        reply = self._transport.call(
-            call.method, call.request, _calls.seconds(timeout_s, self._timeout_s)
-        )
-        return call.read(reply)
+    def _frames(
+        self, method: str, request: Any, timeout_s: float | None
+    ) -> Generator[Any, None, None]:
+        """A stream of replies; begun again while that may help, until the first has come."""
+        return self._follow(method, request, _calls.seconds(timeout_s, self._timeout_s))
+
+    def _follow(self, method: str, request: Any, stall_s: float) -> Generator[Any, None, None]:
+        attempts, begun = self._transport.attempts(stall_s, request), False
+        while True:
+            try:
+                with closing(self._transport.stream(method, request, stall_s)) as frames:
+                    for frame in frames:
+                        begun = True
+                        yield frame
+                return
+            except HotbookError as failure:
+                error = failure
+            time.sleep(attempts.pause_s(error, is_last=begun))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal
@@ -124,10 +125,12 @@ class OrderMethods(Face):
         `dry_run` tells what would be split. `timeout_s` is how long it may stand still.
         """
         made: list[Split | HotbookError] = []
-        for frame in self._frames("SplitAll", _order_calls.split_all(dry_run), timeout_s):
-            made += [answers.split_from_wire(outcome) for outcome in frame.splits]
-            if progress is not None:
-                progress(frame.done, frame.total)
+        frames = self._frames("SplitAll", _order_calls.split_all(dry_run), timeout_s)
+        with closing(frames):
+            for frame in frames:
+                made += [answers.split_from_wire(outcome) for outcome in frame.splits]
+                if progress is not None:
+                    progress(frame.done, frame.total)
         return made
 
     def split_stats(self, hotkey: str, *, timeout_s: float | None = None) -> SplitStats:

@@ -9,73 +9,61 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 
 from hotbook import _calls
-from hotbook._transport import Transport, backoff
-from hotbook_shared.errors import HotbookError, QueueFull, Unavailable
+from hotbook._connection import Attempts
+from hotbook._transport import Transport
+from hotbook_shared.errors import HotbookError
 from hotbook_shared.model import Position, Saved
 from hotbook_shared.pb import hotbook_pb2 as pb
 
 
 def save_stream(
     transport: Transport, positions: Iterable[Position], timeout_s: float
-) -> Iterator[Saved | HotbookError]:
+) -> Generator[Saved | HotbookError, None, None]:
     pipeline = _Pipeline(positions)
-    pauses, failing_since_s = backoff(), None
+    attempts: Attempts | None = None  # since the last answer
     while True:
         replies = transport.stream(
             "SaveStream", pipeline.requests(), timeout_s, pipeline.has_unanswered
         )
         try:
-            for outcome in replies:
-                pauses, failing_since_s = backoff(), None
-                yield _calls.save_outcome(outcome, pipeline.answered())
-        except (Unavailable, QueueFull) as error:
-            failing_since_s = failing_since_s or time.monotonic()
-            pause_s = next(pauses)
-            late = time.monotonic() + pause_s - failing_since_s > timeout_s
-            if late or not error.retryable:
-                raise transport.told(error, timeout_s) from None
-            time.sleep(pause_s)
-            continue
-        if pipeline.failure is not None:
-            raise pipeline.failure
-        return
+            with closing(replies):
+                for outcome in replies:
+                    attempts = None
+                    yield _calls.save_outcome(outcome, pipeline.answered())
+            break
+        except HotbookError as failure:
+            error = failure
+        attempts = attempts or transport.attempts(timeout_s)
+        time.sleep(attempts.pause_s(error))
+    if pipeline.failure is not None:
+        raise pipeline.failure
 
 
-class _Pipeline:
-    """The requests of one pipeline. gRPC takes them on a thread of its own, one for each attempt.
+class Sent:
+    """The requests of one pipeline that have no answer yet, and which attempt may send them.
 
-    `_lock` guards what was sent; `_drawing` is held while the caller's iterator is asked for more,
-    which may take as long as it likes: an attempt that has something to send again never waits
-    for it.
+    Each attempt has a cursor: its place among all requests of the pipeline. `_lock` guards what was
+    sent, for the requests may be taken on another thread than the answers.
     """
 
-    def __init__(self, positions: Iterable[Position]) -> None:
+    def __init__(self) -> None:
         self.failure: Exception | None = None
-        self._positions = _calls.iterate(positions, "positions")
+        """What ended the caller's iterator, if it was an error."""
         self._unanswered: deque[tuple[str, pb.SaveRequest]] = deque()
         self._answered = 0
         self._attempt = 0
         self._ended = False
         self._lock = threading.Lock()
-        self._drawing = threading.Lock()
 
-    def requests(self) -> Iterator[pb.SaveRequest]:
-        """First what has no answer yet, then what comes next. Outdates an earlier attempt."""
+    def begin(self) -> tuple[int, int]:
+        """Begins an attempt, and outdates the one before. Gives its number and its cursor."""
         with self._lock:
             self._attempt += 1
-            attempt, cursor = self._attempt, self._answered
-        return self._requests(attempt, cursor)
-
-    def _requests(self, attempt: int, cursor: int) -> Iterator[pb.SaveRequest]:
-        while attempt == self._attempt:
-            request = self._drawn(cursor) or self._draw(attempt, cursor)
-            if request is None or attempt != self._attempt:
-                return
-            cursor += 1
-            yield request
+            return self._attempt, self._answered
 
     def has_unanswered(self) -> bool:
         return bool(self._unanswered)
@@ -86,26 +74,58 @@ class _Pipeline:
             self._answered += 1
             return self._unanswered.popleft()[0]
 
-    def _drawn(self, cursor: int) -> pb.SaveRequest | None:
+    def _sent(self, cursor: int) -> pb.SaveRequest | None:
         """The request at a place of the pipeline, if it was drawn already."""
         with self._lock:
             place = cursor - self._answered
             return self._unanswered[place][1] if place < len(self._unanswered) else None
 
+    def _add(self, position: Position, request: pb.SaveRequest) -> None:
+        with self._lock:
+            self._unanswered.append((position.position_uuid, request))
+
+    def _end(self, failure: Exception | None = None) -> None:
+        """There is no more; a failure is the caller's own, told after the answers before it."""
+        self._ended, self.failure = True, failure
+
+
+class _Pipeline(Sent):
+    """Takes positions as gRPC asks for them, on a thread of its own, one for each attempt.
+
+    `_drawing` is held while the caller's iterator is asked for more, which may take as long as it
+    likes: an attempt that has something to send again never waits for it.
+    """
+
+    def __init__(self, positions: Iterable[Position]) -> None:
+        super().__init__()
+        self._positions = _calls.iterate(positions, "positions")
+        self._drawing = threading.Lock()
+
+    def requests(self) -> Iterator[pb.SaveRequest]:
+        """First what has no answer yet, then what comes next."""
+        return self._requests(*self.begin())
+
+    def _requests(self, attempt: int, cursor: int) -> Iterator[pb.SaveRequest]:
+        while attempt == self._attempt:
+            request = self._sent(cursor) or self._draw(attempt, cursor)
+            if request is None or attempt != self._attempt:
+                return
+            cursor += 1
+            yield request
+
     def _draw(self, attempt: int, cursor: int) -> pb.SaveRequest | None:
         with self._drawing:
-            drawn = self._drawn(cursor)  # perhaps by an earlier attempt, while this one waited
-            if drawn is not None or self._ended or attempt != self._attempt:
-                return drawn
+            sent = self._sent(cursor)  # perhaps by an earlier attempt, while this one waited
+            if sent is not None or self._ended or attempt != self._attempt:
+                return sent
             try:
                 position = next(self._positions)
                 request = _calls.save_request(position)
             except StopIteration:
-                self._ended = True
+                self._end()
                 return None
-            except Exception as error:  # the caller's own, told where the answers are read
-                self._ended, self.failure = True, error
+            except Exception as error:
+                self._end(error)
                 return None
-            with self._lock:
-                self._unanswered.append((position.position_uuid, request))
+            self._add(position, request)
         return request

@@ -16,13 +16,12 @@ from google.protobuf.message import DecodeError
 
 from hotbook import _calls, _order_calls
 from hotbook._client import DEFAULT_TARGET
-from hotbook._face import DEFAULT_TIMEOUT_S
+from hotbook._connection import DEFAULT_TIMEOUT_S, backoff
 from hotbook._reads import STALL_S, VERIFY_TRIES, Reads, wanted_revision
-from hotbook._transport import Transport, backoff
+from hotbook._transport import Transport
 from hotbook_shared.errors import HotbookError, InternalError, Unavailable
 from hotbook_shared.following import OutOfStep
 from hotbook_shared.model import Verification
-from hotbook_shared.pb import records_pb2 as raw
 
 
 class Replica(Reads):
@@ -144,8 +143,8 @@ class Replica(Reads):
             try:
                 pairs = self._ask(_order_calls.trade_pairs(), STALL_S)
                 self._learn_pairs(pairs)
-                request, read = self._follower.cursor.request(), raw.WatchFrame.FromString
-                for frame in self._transport.stream("Watch", request, STALL_S, read=read):
+                request = self._follower.cursor.request()
+                for frame in self._transport.stream("WatchRecords", request, STALL_S):
                     self._take_in(frame)
                     self._tell()
                     pauses = backoff()

@@ -21,7 +21,7 @@ import grpc
 import msgspec
 import uvloop
 
-from hotbook._transport import OPTIONS
+from hotbook._connection import OPTIONS
 from hotbook_server.config import load_settings
 from hotbook_server.journal.base import Batch
 from hotbook_server.journal.sqlite import SqliteJournal

@@ -18,7 +18,7 @@ import pytest
 
 import hotbook
 from hotbook import Client, DeadlineExceeded, HotbookError, Position, Saved, Unavailable
-from hotbook._transport import BACKOFF_FIRST_S, BACKOFF_MOST_S, backoff
+from hotbook._connection import BACKOFF_FIRST_S, BACKOFF_MOST_S, backoff
 from tests.make import closed, position
 
 PATIENCE_S = 20.0

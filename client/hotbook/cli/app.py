@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 import hotbook as api
-from hotbook._client import DEFAULT_TARGET
+from hotbook._connection import DEFAULT_TARGET
 from hotbook_shared.model import MS_MAX, epoch_ms
 
 EXIT_CODES: tuple[tuple[type[api.HotbookError], int], ...] = (

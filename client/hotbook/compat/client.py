@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import hotbook
-from hotbook._client import DEFAULT_TARGET
+from hotbook._connection import DEFAULT_TARGET
 from hotbook.compat import scoring
 from hotbook.compat.instead import instead
 from hotbook.compat.positions import Position, saved_as, shown, taken

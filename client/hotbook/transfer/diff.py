@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from hotbook._calls import hotkeys_of
-from hotbook._face import DEFAULT_TIMEOUT_S
+from hotbook._connection import DEFAULT_TIMEOUT_S
 from hotbook.transfer.copies import Copy, Wanted, open_copy
 from hotbook.transfer.fields import OWN, FieldDifference, differing_fields
 from hotbook.transfer.layout import MENDED

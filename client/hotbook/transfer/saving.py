@@ -10,7 +10,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 
-from hotbook import Client
+from hotbook import Client, _procedures
 from hotbook.transfer.judging import Candidate, Reject
 from hotbook.transfer.rejects import Rejects
 from hotbook.transfer.report import Tally
@@ -65,8 +65,8 @@ class Saver:
             self._settle()
 
     def _answers(self, items: list[pb.SaveItem]) -> list[Saved | HotbookError]:
-        left_s, dry_run = self._book._countdown(None), self._rejects is None
-        return self._book._save_items(items, left_s, dry_run=dry_run)
+        dry_run = self._rejects is None
+        return self._book._run_all(_procedures.save_items(items, dry_run=dry_run), None)
 
     def _settle(self) -> None:
         """Waits for the oldest request, and counts what became of it."""
