@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from hotbook_server.engine import Engine
 from hotbook_server.journal.base import Journal
 from hotbook_server.journal.memory import MemoryJournal
 from hotbook_server.telemetry import Telemetry
+from tests.faces import FACES, Connect
 from tests.make import NOW_MS
 
 
@@ -81,6 +83,19 @@ def shared_target() -> Iterator[str]:
     """A real server in memory, shared by the tests of a module: each uses hotkeys of its own."""
     with server() as target:
         yield target
+
+
+@pytest.fixture(params=FACES, scope="module")
+def connect(request: pytest.FixtureRequest) -> Iterator[Connect]:
+    """`hotbook.connect`, and what stands for it over each other face: a test runs over all."""
+    with FACES[request.param]() as made:
+        yield made
+
+
+@pytest.fixture
+def hk() -> str:
+    """A hotkey of the test's own, also the beginning of its uuids."""
+    return f"hk-{uuid.uuid4().hex[:8]}"
 
 
 @pytest.fixture

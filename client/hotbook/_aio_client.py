@@ -224,8 +224,9 @@ class Client(OrderMethods):
         event loop writes the file, and stands still while the disk takes 8 MiB of it.
         `timeout_s` is how long it may stand still; making the copy takes its time before that.
         """
+        stall_s = _calls.seconds(timeout_s, self._timeout_s)
         with new_backup(to, progress) as file:
-            frames = self._frames("Backup", pb.BackupRequest(), timeout_s)
+            frames = self._follow("Backup", pb.BackupRequest(), stall_s)
             async with aclosing(frames):
                 async for frame in frames:
                     file.write(frame)

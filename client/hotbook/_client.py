@@ -218,8 +218,9 @@ class Client(OrderMethods):
         calling thread writes the file, and brings it to disk every 8 MiB.
         `timeout_s` is how long it may stand still; making the copy takes its time before that.
         """
+        stall_s = _calls.seconds(timeout_s, self._timeout_s)
         with new_backup(to, progress) as file:
-            frames = self._frames("Backup", pb.BackupRequest(), timeout_s)
+            frames = self._follow("Backup", pb.BackupRequest(), stall_s)
             with closing(frames):
                 for frame in frames:
                     file.write(frame)

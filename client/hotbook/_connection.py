@@ -86,9 +86,10 @@ class Connection:
         """An error as the user should read it: with the target, and what to do."""
         if self._closed:
             return Unavailable("this client is closed", target=self.target)
+        within = f"{round(timeout_s, 3):g} s"
         if type(error) is Unavailable:
             return Unavailable(
-                f"no answer from {self.target} within {timeout_s:g} s: is the server running? "
+                f"no answer from {self.target} within {within}: is the server running? "
                 f"(`hotbook serve` starts one; last: {error.message})",
                 target=self.target,
             )
@@ -96,7 +97,7 @@ class Connection:
             is_write = request is None or hasattr(request, "request_id")
             unknown = "; the write may or may not have happened" if is_write else ""
             return DeadlineExceeded(
-                f"{self.target} did not answer within {timeout_s:g} s{unknown}", target=self.target
+                f"{self.target} did not answer within {within}{unknown}", target=self.target
             )
         return error
 

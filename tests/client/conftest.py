@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -33,9 +32,3 @@ def alone() -> Iterator[PositionManagerClient]:
         client = PositionManagerClient(target=target, running_unit_tests=True)
         yield client
         client.disconnect()
-
-
-@pytest.fixture
-def hk() -> str:
-    """A hotkey of the test's own, also the beginning of its uuids."""
-    return f"hk-{uuid.uuid4().hex[:8]}"

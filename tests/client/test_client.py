@@ -6,7 +6,6 @@ import itertools
 import socket
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -15,7 +14,6 @@ from typing import Any
 
 import pytest
 
-import hotbook
 from hotbook import (
     AlreadyOpen,
     Client,
@@ -30,19 +28,14 @@ from hotbook import (
 )
 from hotbook.testing import server
 from hotbook_shared.model import utc
+from tests.faces import Connect
 from tests.make import CLOSE_MS, OPEN_MS, closed, content, leg, order, position
 
 
 @pytest.fixture(scope="module")
-def client(shared_target: str) -> Iterator[Client]:
-    with hotbook.connect(shared_target, timeout_s=20) as made:
+def client(shared_target: str, connect: Connect) -> Iterator[Client]:
+    with connect(shared_target, timeout_s=20) as made:
         yield made
-
-
-@pytest.fixture
-def hk() -> str:
-    """A hotkey of the test's own, also the beginning of its uuids."""
-    return f"hk-{uuid.uuid4().hex[:8]}"
 
 
 def of(hk: str, name: object, make: Callable[..., Position] = position, **changed: Any) -> Position:
@@ -191,9 +184,9 @@ def test_opened_after_is_strict(
     assert names(client.positions([hk], opened_after=opened_after)[hk]) == left
 
 
-def test_pages_are_put_together(hk: str) -> None:
+def test_pages_are_put_together(hk: str, connect: Connect) -> None:
     """A listing of many pages is whole, in order, and each page was asked for."""
-    with server(page_size_default=3) as target, hotbook.connect(target) as book:
+    with server(page_size_default=3) as target, connect(target) as book:
         others = [f"{hk}-{n}" for n in range(3)]
         for other in others:
             book.save_many(closed_ones(other, 4))
@@ -208,11 +201,11 @@ def test_pages_are_put_together(hk: str) -> None:
         assert book.status().telemetry["rpc.List.count"] - before >= 4
 
 
-def test_all_pages_of_a_listing_are_of_one_revision(hk: str) -> None:
+def test_all_pages_of_a_listing_are_of_one_revision(hk: str, connect: Connect) -> None:
     """While a writer goes on, a listing of many pages never mixes two states of the book."""
     keys = [f"{hk}-{n}" for n in range(4)]
     finished = threading.Event()
-    with server(page_size_default=1) as target, hotbook.connect(target) as book:
+    with server(page_size_default=1) as target, connect(target) as book:
 
         def write() -> None:
             for turn in itertools.count(1):
@@ -435,9 +428,11 @@ CALLS: dict[str, Callable[[Client], object]] = {
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_a_closed_client_says_so(shared_target: str, call: Callable[[Client], object]) -> None:
+def test_a_closed_client_says_so(
+    shared_target: str, connect: Connect, call: Callable[[Client], object]
+) -> None:
     """A call on a closed client raises an error of hotbook at once; closing twice is no error."""
-    made = hotbook.connect(shared_target)
+    made = connect(shared_target)
     made.status()
     made.close()
     made.close()
@@ -491,7 +486,12 @@ TIMEOUTS = [
 @pytest.mark.parametrize("call", ["get", "save", "book", "save_stream"])
 @pytest.mark.parametrize(("of_client", "of_call", "holds"), TIMEOUTS)
 def test_a_call_ends_at_its_deadline(
-    silent_target: str, call: str, of_client: float, of_call: float | None, holds: float
+    silent_target: str,
+    connect: Connect,
+    call: str,
+    of_client: float,
+    of_call: float | None,
+    holds: float,
 ) -> None:
     """A call's own deadline wins over the client's, and both are kept within a margin."""
     asks: dict[str, Callable[[Client], object]] = {
@@ -500,7 +500,7 @@ def test_a_call_ends_at_its_deadline(
         "book": lambda made: list(made.book(timeout_s=of_call)),
         "save_stream": lambda made: list(made.save_stream([position()], timeout_s=of_call)),
     }
-    made = hotbook.connect(silent_target, timeout_s=of_client)
+    made = connect(silent_target, timeout_s=of_client)
     began_s = time.monotonic()
     with ThreadPoolExecutor(1) as pool, made:
         failure = pool.submit(asks[call], made).exception(holds + 2)

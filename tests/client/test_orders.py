@@ -33,19 +33,20 @@ from hotbook import (
 )
 from hotbook.testing import server
 from hotbook_shared.model import utc
+from tests.faces import Connect
 from tests.make import CLOSE_MS, OPEN_MS, content, leg, order, position
 
 
 @pytest.fixture(scope="module")
-def client(shared_target: str) -> Iterator[Client]:
-    with hotbook.connect(shared_target, timeout_s=20) as made:
+def client(shared_target: str, connect: Connect) -> Iterator[Client]:
+    with connect(shared_target, timeout_s=20) as made:
         yield made
 
 
 @pytest.fixture
-def alone() -> Iterator[Client]:
+def alone(connect: Connect) -> Iterator[Client]:
     """A client of a server that no other test writes to."""
-    with server() as target, hotbook.connect(target, timeout_s=20) as made:
+    with server() as target, connect(target, timeout_s=20) as made:
         yield made
 
 

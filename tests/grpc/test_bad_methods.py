@@ -11,13 +11,14 @@ import pytest
 
 import hotbook
 from hotbook import Order, PriceSource, Side
+from tests.faces import Connect
 from tests.make import closed, order, position
 
 
 @pytest.fixture(scope="module")
-def client(shared_target: str) -> Iterator[hotbook.Client]:
+def client(shared_target: str, connect: Connect) -> Iterator[hotbook.Client]:
     """A client of the shared server, which holds one position."""
-    with hotbook.connect(shared_target, timeout_s=10) as made:
+    with connect(shared_target, timeout_s=10) as made:
         made.save(position("stands"))
         yield made
 
