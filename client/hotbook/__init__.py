@@ -46,6 +46,9 @@ from hotbook_shared.errors import (
     VersionConflict,
 )
 from hotbook_shared.model import (
+    Change,
+    Changed,
+    ChangeKind,
     Durability,
     ExecutionType,
     Exposure,
@@ -67,12 +70,16 @@ from hotbook_shared.model import (
     SplitStats,
     Status,
     TradePair,
+    Update,
     Verification,
 )
 from hotbook_shared.splitting import needs_split
 
 __all__ = [
     "AlreadyOpen",
+    "Change",
+    "ChangeKind",
+    "Changed",
     "Client",
     "CoolingDown",
     "CountMismatch",
@@ -125,6 +132,7 @@ __all__ = [
     "TradePair",
     "Unavailable",
     "Unsupported",
+    "Update",
     "Verification",
     "VersionConflict",
     "View",

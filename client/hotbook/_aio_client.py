@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, overload
 
 from hotbook import _calls, _procedures
+from hotbook._aio_feed_methods import FeedMethods
 from hotbook._aio_order_methods import OrderMethods
 from hotbook._aio_pipeline import save_stream
 from hotbook._backup import new_backup
@@ -36,7 +37,7 @@ def connect(target: str = DEFAULT_TARGET, *, timeout_s: float = DEFAULT_TIMEOUT_
     return Client(target, timeout_s=timeout_s)
 
 
-class Client(OrderMethods):
+class Client(OrderMethods, FeedMethods):
     """One server's book, from any number of tasks on one loop. Survives restarts of the server.
 
     Raises errors of `hotbook` only. A write that ends in Unavailable or DeadlineExceeded may have

@@ -11,6 +11,7 @@ from typing import Any, overload
 from hotbook import _calls, _procedures
 from hotbook._backup import new_backup
 from hotbook._connection import DEFAULT_TARGET, DEFAULT_TIMEOUT_S
+from hotbook._feed_methods import FeedMethods
 from hotbook._order_methods import OrderMethods
 from hotbook._pipeline import save_stream
 from hotbook_shared import wire
@@ -35,7 +36,7 @@ def connect(target: str = DEFAULT_TARGET, *, timeout_s: float = DEFAULT_TIMEOUT_
     return Client(target, timeout_s=timeout_s)
 
 
-class Client(OrderMethods):
+class Client(OrderMethods, FeedMethods):
     """One server's book, from any number of threads. Survives restarts of the server.
 
     Raises errors of `hotbook` only. A write that ends in Unavailable or DeadlineExceeded may have

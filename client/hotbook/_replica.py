@@ -15,8 +15,7 @@ from typing import Self
 from google.protobuf.message import DecodeError
 
 from hotbook import _calls, _order_calls
-from hotbook._client import DEFAULT_TARGET
-from hotbook._connection import DEFAULT_TIMEOUT_S, backoff
+from hotbook._connection import DEFAULT_TARGET, DEFAULT_TIMEOUT_S, backoff
 from hotbook._reads import STALL_S, VERIFY_TRIES, Reads, wanted_revision
 from hotbook._transport import Transport
 from hotbook_shared.errors import HotbookError, InternalError, Unavailable

@@ -194,6 +194,16 @@ class Feed:
             return None
         return self.first + place
 
+    def remainder(self, cursor: int, revision: int) -> Published | None:
+        """What is left of the commit at a cursor, for one who has a part of it already."""
+        if cursor == self.end:
+            return None
+        commit = self._commits[cursor - self.first]
+        left = [change for change in commit.changes if change.revision > revision]
+        if len(left) == len(commit.changes):
+            return None
+        return Published(left, commit.mark, commit.digest)
+
     async def arrival(self, timeout_s: float) -> None:
         """Waits for something new, or so long."""
         with contextlib.suppress(TimeoutError):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Any
 
 from hotbook_shared.errors import HotbookError
 from hotbook_shared.model import (
@@ -13,6 +14,7 @@ from hotbook_shared.model import (
     OrderSpan,
     PairExposure,
     Placed,
+    Position,
     Saved,
     Split,
     SplitStats,
@@ -183,13 +185,12 @@ def change_from_wire(m: pb.Change) -> Change:
 
 
 def update_from_wire(m: pb.WatchFrame) -> Update:
+    at: Mapping[str, Any] = {"revision": m.revision, "mark": m.mark, "is_newest": m.is_newest}
     if not m.HasField("snapshot"):
-        changes = tuple(map(change_from_wire, m.changes))
-        return Update(revision=m.revision, is_newest=m.is_newest, changes=changes)
+        return Update(**at, changes=tuple(map(change_from_wire, m.changes)))
     part = m.snapshot
     return Update(
-        revision=m.revision,
-        is_newest=m.is_newest,
+        **at,
         snapshot=tuple(map(position_from_wire, part.positions)),
         snapshot_total=part.total,
         starts_snapshot=part.first == 0,
@@ -197,12 +198,23 @@ def update_from_wire(m: pb.WatchFrame) -> Update:
     )
 
 
-def changed_from_wire(frames: Iterable[pb.ChangedFrame]) -> Changed:
-    """Raises ValueError where no frame came."""
-    first, *others = frames
-    return Changed(
-        revision=first.revision,
-        positions=tuple(position_from_wire(p) for m in (first, *others) for p in m.positions),
-        removed=tuple(first.removed),
-        is_whole=first.is_whole,
-    )
+class Changing:
+    """What has changed, as its frames arrive."""
+
+    def __init__(self) -> None:
+        self._positions: list[Position] = []
+        self._removed: list[str] = []
+        self._last = pb.ChangedFrame()
+
+    def add(self, m: pb.ChangedFrame) -> None:
+        self._positions += map(position_from_wire, m.positions)
+        self._removed += m.removed
+        self._last = m
+
+    def done(self) -> Changed:
+        return Changed(
+            revision=self._last.revision,
+            positions=tuple(self._positions),
+            removed=tuple(self._removed),
+            is_whole=self._last.is_whole,
+        )

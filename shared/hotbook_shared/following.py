@@ -30,13 +30,14 @@ class Cursor:
         *,
         open_only: bool = False,
         from_revision: int | None = None,
+        mark: str = "",
         with_snapshot: bool = False,
         heartbeat_ms: int = 0,
     ) -> None:
         self.hotkeys = frozenset(hotkeys)
         self.open_only = open_only
         self.revision = from_revision
-        self._mark = ""
+        self._mark = mark
         self._with_snapshot = with_snapshot
         self._heartbeat_ms = heartbeat_ms
 

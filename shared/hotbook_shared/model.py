@@ -400,6 +400,8 @@ class Update(_Noun, frozen=True, kw_only=True):
     """
 
     revision: int
+    mark: str
+    """Give it back with the revision, to go on from there: it shows that it is the same book."""
     is_newest: bool
     """Whether nothing more had happened when this was sent."""
     changes: tuple[Change, ...] = ()

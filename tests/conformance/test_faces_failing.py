@@ -101,7 +101,7 @@ def details_of(kind: type[HotbookError]) -> dict[str, str]:
 
 
 def failures_of(calls: Timed, client: Client) -> dict[str, HotbookError]:
-    """The error of each call, made all at once. Of `save_many` it may be the answer at its place."""
+    """The error of each call, made all at once; of `save_many` perhaps the answer at its place."""
 
     def failure_of(call: Callable[[Client, float | None], Any]) -> HotbookError:
         try:

@@ -48,8 +48,10 @@ class FeedService:
             while (cursor := self._feed.seek(revision, mark)) is None:
                 for commit in await self._stored(revision):
                     revision, mark = commit.revision, commit.mark
-                    head = self._feed.head(revision, mark, commit.digest, is_newest=False)
-                    yield commit.encoded(part) + head
+                    yield self._frame(commit, part)
+            if (rest := self._feed.remainder(cursor, revision)) is not None:
+                yield self._frame(rest, part)
+                cursor += 1
             async for frame in self._live(cursor, part, beat_s):
                 yield frame
 
@@ -64,6 +66,11 @@ class FeedService:
                 frame, cursor = feed.frame(cursor, part)
                 yield frame
             await feed.arrival(beat_s)
+
+    def _frame(self, commit: Published, part: Part) -> bytes:
+        """A commit by itself."""
+        head = self._feed.head(commit.revision, commit.mark, commit.digest, is_newest=False)
+        return commit.encoded(part) + head
 
     def _snapshot(self, part: Part) -> Iterable[bytes]:
         """The book as it stands at the first frame, whatever happens until the last."""
@@ -148,6 +155,8 @@ class FeedService:
             except FellBehind:
                 return None
             revision = commits[-1].revision
+        if (rest := self._feed.remainder(cursor, revision)) is not None:
+            return [*commits, rest, *self._feed.since(cursor + 1)]
         return commits + self._feed.since(cursor)
 
     # ---------------------------------------------------------------- parts

@@ -1,0 +1,56 @@
+"""Each rpc of the feed once: its request, and what its frames mean. No IO."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hotbook._calls import built, hotkeys_of
+from hotbook_shared.errors import InvalidArgument
+from hotbook_shared.following import Cursor
+from hotbook_shared.pb import hotbook_pb2 as pb
+
+HEARTBEAT_LEAST_MS, HEARTBEAT_MOST_MS = 10, 250
+
+
+def watching(
+    from_revision: int | None,
+    mark: str,
+    hotkeys: Iterable[str] | None,
+    *,
+    open_only: bool,
+    with_snapshot: bool,
+    stall_s: float,
+) -> Cursor:
+    """Where a watcher begins. It hears from the server before it would take it for lost."""
+    heartbeat_ms = min(max(int(stall_s * 1000 / 3), HEARTBEAT_LEAST_MS), HEARTBEAT_MOST_MS)
+    cursor = Cursor(
+        named(hotkeys),
+        open_only=open_only,
+        from_revision=from_revision,
+        mark=mark,
+        with_snapshot=with_snapshot,
+        heartbeat_ms=heartbeat_ms,
+    )
+    built(cursor.request)
+    return cursor
+
+
+def list_changed(
+    since_revision: int, open_too: bool, hotkeys: Iterable[str] | None
+) -> pb.ListChangedRequest:
+    names = named(hotkeys)
+    return built(
+        lambda: pb.ListChangedRequest(
+            since_revision=since_revision, open_too=open_too, hotkeys=names
+        )
+    )
+
+
+def named(hotkeys: Iterable[str] | None) -> list[str]:
+    """The hotkeys that a part of the book consists of; none at all is no part."""
+    if hotkeys is None:
+        return []
+    names = hotkeys_of([hotkeys] if isinstance(hotkeys, str) else hotkeys)
+    if not names:
+        raise InvalidArgument("hotkeys is empty: name at least one, or none", field="hotkeys")
+    return names
