@@ -223,7 +223,18 @@ class Reads:
     def _learn_pairs(self, pairs: Iterable[TradePair]) -> None:
         self._pairs = Pairs({pair.trade_pair: pair for pair in pairs})
 
-    def _told(self, error: HotbookError, waited_s: float) -> HotbookError:
+    def _is_settled(self) -> bool:
+        """Whether a replica that is being filled need not wait any more."""
+        return self._is_filled or self._has_failed or self._closed
+
+    def _left_s(self, patience_s: float) -> float:
+        """How long nothing may come from now on."""
+        return self._heard_s + patience_s - time.monotonic()
+
+    def _not_filled(self, waited_s: float) -> HotbookError:
+        error = self.last_error or Unavailable("nothing came")
+        if self._has_failed:
+            return error
         return Unavailable(
             f"no book came from {self._target} within {waited_s:g} s: is the server running? "
             f"(`hotbook serve` starts one; last: {error.message})",
