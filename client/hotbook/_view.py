@@ -15,7 +15,7 @@ from hotbook import _calls
 from hotbook_shared.book import Picture
 from hotbook_shared.book.exposure import exposure_of
 from hotbook_shared.errors import InvalidArgument, NotFollowed
-from hotbook_shared.model import Exposure, HotkeyCounts, Position, epoch_ms
+from hotbook_shared.model import MS_MAX, Exposure, HotkeyCounts, Position, epoch_ms
 from hotbook_shared.names import check_hotkey, check_trade_pair, check_uuid
 from hotbook_shared.pairs import Pairs
 from hotbook_shared.pb import hotbook_pb2 as pb
@@ -147,15 +147,17 @@ class View:
 
         Closed ones by close time, then the open ones by open time. `opened_after` is strict.
         """
+        _check_is_yes_or_no(open_only, "open_only")
         if not open_only:
             self._scope.check_closed("positions without open_only")
-        after_ms = -1 if opened_after is None else epoch_ms(opened_after, "opened_after")
+        after_ms = -1 if opened_after is None else _moment(opened_after, "opened_after")
         wanted = [hotkeys] if isinstance(hotkeys, str) else _calls.hotkeys_of(hotkeys)
         found = {hotkey: self._positions(hotkey, open_only, after_ms) for hotkey in wanted}
         return found[wanted[0]] if isinstance(hotkeys, str) else found
 
     def book(self, *, open_only: bool = False) -> Iterator[Position]:
         """Every position of the book."""
+        _check_is_yes_or_no(open_only, "open_only")
         if not open_only:
             self._scope.check_closed("a book without open_only")
         index = self._open if open_only else self._by_hotkey
@@ -191,3 +193,15 @@ class View:
 def _check_is_text(value: object, field: str) -> None:
     if not isinstance(value, str):
         raise InvalidArgument(f"{field} must be a str, not {type(value).__name__}", field=field)
+
+
+def _check_is_yes_or_no(value: object, field: str) -> None:
+    if not isinstance(value, int):
+        raise InvalidArgument(f"{field} must be True or False, not {value!r}", field=field)
+
+
+def _moment(moment: datetime | int, field: str) -> int:
+    ms = epoch_ms(moment, field)
+    if not 0 <= ms <= MS_MAX:
+        raise InvalidArgument(f"{field} is no time before the year 10000: {ms}", field=field)
+    return ms

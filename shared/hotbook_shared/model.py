@@ -422,4 +422,5 @@ class Changed(_Noun, frozen=True, kw_only=True):
     removed: tuple[str, ...]
     """The uuids of what stood then, and stands no more."""
     is_whole: bool
-    """The changes are no longer kept: `positions` is everything, and what is not in it is gone."""
+    """The changes are no longer kept, or a hotkey was cleared: `positions` is everything, and what
+    is not in it is gone."""

@@ -17,7 +17,7 @@ import hotbook
 from hotbook import Client, HotkeyCounts, InvalidArgument, PairExposure, Position
 from hotbook.testing import server
 from hotbook_shared.model import utc
-from tests.conformance.conftest import READS, Reading
+from tests.conformance.conftest import READS, Reading, caught_up
 from tests.faces import Connect
 from tests.make import CLOSE_MS, OPEN_MS, closed, leg, position
 
@@ -201,6 +201,7 @@ def test_pages_are_put_together(hk: str, connect_reader: Connect) -> None:
         with hotbook.connect(target) as writer:
             for key in keys:
                 writer.save_many(of(key, n, closed, close_ms=CLOSE_MS + n) for n in range(5))
+            caught_up(book, writer)
 
         found = book.positions([*keys, "unknown"])
 

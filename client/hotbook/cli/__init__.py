@@ -11,7 +11,7 @@ def main() -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what it has to say, we say in our own words
     try:
         # The commands register themselves with the group.
-        from hotbook.cli import diff, frames, operations, orders, positions, transfer  # noqa: F401
+        from hotbook.cli import diff, feed, frames, operations, orders, positions, transfer  # noqa: F401
         from hotbook.cli.app import hotbook
     except ModuleNotFoundError as missing:
         if missing.name not in ("click", "rich"):
