@@ -57,7 +57,7 @@ def positions(found: Sequence[api.Position]) -> None:
         click.echo("no positions", err=True)
     elif Console().is_terminal:
         for number, hotkey in enumerate(dict.fromkeys(p.hotkey for p in found)):
-            click.echo(("\n" if number else "") + click.style(printable(hotkey), bold=True))
+            click.echo(("\n" if number else "") + click.style(_printable(hotkey), bold=True))
             _brief([p for p in found if p.hotkey == hotkey])
     else:
         _full(found)
@@ -164,10 +164,10 @@ def duration(ms: int) -> str:
 
 def _cell(value: object) -> Text:
     """A text that rich takes as it is: no markup, no control characters."""
-    return value if isinstance(value, Text) else Text(printable(str(value)))
+    return value if isinstance(value, Text) else Text(_printable(str(value)))
 
 
-def printable(text: str) -> str:
+def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
