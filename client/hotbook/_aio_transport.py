@@ -26,6 +26,8 @@ from hotbook_shared.errors import (
 
 _T = TypeVar("_T")
 
+SECOND_LOOK_S = 0.01
+
 
 class _EndedError(Exception):
     """The call was ended by us, which grpc.aio tells as if the caller's task were cancelled."""
@@ -125,21 +127,30 @@ async def _reply(reply: Awaitable[_T]) -> _T:
 
 
 class _Watch:
-    """Ends a streaming call that stands still while a reply is due."""
+    """Ends a streaming call that stands still while a reply is due.
+
+    It looks twice: where the loop was held up by something else, a reply may have come meanwhile,
+    which nobody could take.
+    """
 
     def __init__(self, call: Any, patience: Patience) -> None:
         self._call = call
         self._patience = patience
+        self._loop = asyncio.get_running_loop()
+        self._seems_over = False
 
     def _look(self) -> None:
-        if self._patience.look():
+        stands_still = self._patience.look()
+        if stands_still and self._seems_over:
+            self._patience.is_over = True
             self._call.cancel()
-        else:
-            self.__enter__()
+            return
+        self._seems_over = stands_still
+        pause_s = SECOND_LOOK_S if stands_still else self._patience.look_every_s
+        self._timer = self._loop.call_later(pause_s, self._look)
 
     def __enter__(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._patience.look_every_s, self._look)
+        self._timer = self._loop.call_later(self._patience.look_every_s, self._look)
 
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()

@@ -161,18 +161,18 @@ class Patience:
         """When the transport began to wait for the next reply; None while the caller has one."""
         self.look_every_s = min(stall_s / 4, 1.0)
         self.is_over = False
+        """Set by whoever ends the call for it."""
         self._stall_s = stall_s
         self._is_due = is_due
         self._idle_s = time.monotonic()  # when nothing was due for the last time
 
     def look(self) -> bool:
-        """Whether it is over. To be asked every `look_every_s`."""
+        """Whether the stream stands still. To be asked every `look_every_s`."""
         now_s, since_s = time.monotonic(), self.waiting_since_s
         if since_s is None or not self._is_due():
             self._idle_s = now_s
-        else:
-            self.is_over = now_s - max(since_s, self._idle_s) > self._stall_s
-        return self.is_over
+            return False
+        return now_s - max(since_s, self._idle_s) > self._stall_s
 
 
 def backoff() -> Iterator[float]:

@@ -80,6 +80,7 @@ class _Watch:
     def _look(self) -> None:
         while not self._over.wait(self._patience.look_every_s):
             if self._patience.look():
+                self._patience.is_over = True
                 self._call.cancel()
                 return
 

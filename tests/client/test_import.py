@@ -49,11 +49,19 @@ def test_the_import_loads_three_libraries_and_no_more() -> None:
     assert not loaded & NEVER
 
 
-def test_the_command_line_and_the_test_server_are_not_loaded_by_the_import() -> None:
-    """`hotbook.cli` and `hotbook.testing` are loaded by those who ask for them alone."""
+def test_what_not_everybody_needs_is_not_loaded_by_the_import() -> None:
+    """`hotbook.cli`, `hotbook.testing` and `hotbook.aio` are loaded by those who ask for them."""
     listed = fresh("import hotbook, sys; print(*(m for m in sys.modules if 'hotbook' in m))")
 
-    assert not {"hotbook.cli", "hotbook.testing", "subprocess"} & set(listed.split())
+    others = {"hotbook.cli", "hotbook.testing", "hotbook.aio", "hotbook._aio_client", "subprocess"}
+    assert not others & set(listed.split())
+
+
+def test_the_client_for_asyncio_needs_no_more() -> None:
+    """`hotbook.aio` loads what `hotbook` loads, and its own modules."""
+    libraries = loaded_by("import grpc, google.protobuf, msgspec")
+
+    assert loaded_by("import hotbook.aio") - libraries == ITS_OWN
 
 
 def test_the_import_is_quick() -> None:

@@ -33,6 +33,8 @@ class ScriptedServer(grpc.GenericRpcHandler):
         self.target = ""
         self.seen: dict[str, list[bytes]] = {}
         """The requests of each method, as they came."""
+        self.come, self.ended = threading.Semaphore(0), threading.Semaphore(0)
+        """One for each call that came, and for each that ended, however it did."""
         self._scripts: dict[str, list[tuple[Reply, ...]]] = {}
         self._every: tuple[Reply, ...] = ()
 
@@ -60,12 +62,14 @@ class ScriptedServer(grpc.GenericRpcHandler):
         )
 
     def _told(self, name: str, requests: Any, context: Any) -> Iterator[bytes]:
+        context.add_callback(self.ended.release)
         seen = self.seen.setdefault(name, [])
         scripts = self._scripts.get(name, [self._every])
         script = scripts.pop(0) if len(scripts) > 1 else scripts[0]
         asked = iter(requests)
         request = next(asked, b"")
         seen.append(request)
+        self.come.release()
         for reply in script:
             if isinstance(reply, threading.Event):
                 assert reply.wait(60)
