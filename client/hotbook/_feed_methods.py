@@ -64,16 +64,17 @@ class FeedMethods(Face):
 
     def _updates(self, cursor: Cursor, stall_s: float) -> Generator[Update, None, None]:
         """The feed, begun again from where the watcher is whenever it ends."""
-        attempts = self._transport.attempts(stall_s)
+        request = cursor.request()
+        attempts = self._transport.attempts(stall_s, request)
         while True:
-            request = cursor.request()
             error: HotbookError = Unavailable("the feed ended")
             try:
                 with closing(self._transport.stream("Watch", request, stall_s)) as frames:
                     for frame in frames:
                         cursor.take_in(frame)
                         yield answers.update_from_wire(frame)
-                        attempts = self._transport.attempts(stall_s)
+                        attempts = self._transport.attempts(stall_s, request)
             except HotbookError as failure:
                 error = failure
             time.sleep(attempts.pause_s(error))
+            request = cursor.request()

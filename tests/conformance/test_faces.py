@@ -184,6 +184,12 @@ STEPS: list[Step] = [
     lambda book, _: book.split_all(dry_run=True),
     lambda book, _: book.split_all(),
     lambda book, _: book.split_stats("u"),
+    # What happened.
+    lambda book, _: book.changed_since(0, hotkeys=["u"]),
+    lambda book, _: book.changed_since(book.status().revision, open_too=True),
+    lambda book, _: next(book.watch(book.status().revision - 1)).changes,
+    lambda book, _: next(book.watch(0, with_snapshot=True, hotkeys="u")).snapshot,
+    lambda book, _: next(book.watch(2**62)).changes,
     # Operating.
     lambda book, _: book.digests(open_only=True),
     lambda book, _: book.status(),
@@ -257,6 +263,6 @@ def test_the_history_meets_every_refusal(tmp_path: Path) -> None:
     """Every rule of the book has said no in it, so that each is compared."""
     heard = " ".join(transcript(hotbook.connect, tmp_path / "alone"))
     rules = {code: kind for code, kind in ERRORS.items() if issubclass(kind, hotbook.Refused)}
-    never = {"REFUSED", "REQUEST_REUSED", "COOLING_DOWN", "UNSUPPORTED"}  # by other servers
+    by_others = {"REFUSED", "REQUEST_REUSED", "COOLING_DOWN", "READ_ONLY", "UNSUPPORTED"}
 
-    assert {c for c, kind in rules.items() if f"{kind.__name__}:" not in heard} == never
+    assert {c for c, kind in rules.items() if f"{kind.__name__}:" not in heard} == by_others

@@ -51,6 +51,7 @@ RPC_OF = {
     "order_span": "OrderSpan", "trade_pairs": "ListPairs", "split": "Split",
     "split_all": "SplitAll", "split_stats": "SplitStats", "digests": "Digests", "status": "Status",
     "verify": "Verify", "rebuild": "Rebuild", "reload": "Reload", "backup": "Backup",
+    "watch": "Watch", "changed_since": "ListChanged",
 }  # fmt: skip
 
 REQUESTS = {

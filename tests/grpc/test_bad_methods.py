@@ -120,6 +120,20 @@ USES: dict[str, list[Use]] = {
     "split_stats": [lambda book, bad: book.split_stats(bad)],
     "digests": [lambda book, bad: book.digests(open_only=bad)],
     "backup": [lambda book, bad: book.backup(bad)],
+    "watch": [
+        lambda book, bad: next(book.watch(bad)),
+        lambda book, bad: next(book.watch(0, mark=[bad])),
+        lambda book, bad: next(book.watch(0, hotkeys=bad)),
+        lambda book, bad: next(book.watch(0, hotkeys=[bad])),
+        lambda book, bad: next(book.watch(0, open_only=bad)),
+        lambda book, bad: next(book.watch(0, with_snapshot=bad)),
+    ],
+    "changed_since": [
+        lambda book, bad: book.changed_since(bad),
+        lambda book, bad: book.changed_since(0, open_too=bad),
+        lambda book, bad: book.changed_since(0, hotkeys=bad),
+        lambda book, bad: book.changed_since(0, hotkeys=[bad]),
+    ],
 }
 TIMED: dict[str, Use] = {
     "save": lambda book, bad: book.save(position(), timeout_s=bad),
@@ -148,6 +162,8 @@ TIMED: dict[str, Use] = {
     "rebuild": lambda book, bad: book.rebuild(timeout_s=bad),
     "reload": lambda book, bad: book.reload(timeout_s=bad),
     "backup": lambda book, bad: book.backup("/nowhere/x", timeout_s=bad),
+    "watch": lambda book, bad: next(book.watch(0, timeout_s=bad)),
+    "changed_since": lambda book, bad: book.changed_since(0, timeout_s=bad),
 }
 WRONG = [0.5, "\x00", "\ud800", b"\xff", object(), datetime(2024, 1, 1), ["\ud800"], [[]]]
 
