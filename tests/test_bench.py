@@ -8,7 +8,8 @@ import sys
 import msgspec
 import pytest
 
-from tests.bench.__main__ import DOCUMENT, WORKLOADS, Report, rewritten
+from tests.bench.__main__ import DOCUMENT, MISSING, WORKLOADS
+from tests.bench.report import Report, rewritten
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +28,10 @@ NOT_ABSURD = {
     "durable saves of 64 callers, share of the echo": (0.1, 2),
     "SaveMany of 200 against one by one": (3, 1_000),
     "PlaceOrder against the three calls": (0.8, 20),
+    "GetOpen against the raw echo": (0.2, 8),
+    "SaveStream against one by one": (0.8, 100),
+    "List of what is open, SaveMany: times less time": (2, 10_000),
+    "List of what is open, SaveMany: times fewer bytes": (10, 10_000),
     "start against JSON files": (1.5, 1_000),
     "import, files to disk": (300, 1_000_000),
     "import against reading with pydantic": (0.05, 20),
@@ -42,6 +47,16 @@ def test_every_workload_gives_figures(report: Report) -> None:
     for section in report.sections:
         assert section.figures
         assert all(figure.value > 0 for figure in section.figures)
+
+
+def test_a_peer_is_measured_or_named_as_skipped(report: Report) -> None:
+    """A peer that is missing is named with its reason; one that is there has figures."""
+    for section in report.sections:
+        names = " ".join(figure.name for figure in section.figures)
+        for peer in WORKLOADS[section.name].peers:
+            skipped = any(said.startswith(f"{peer}: ") for said in section.skipped)
+            assert skipped == bool(MISSING[peer]())
+            assert skipped != (peer in names)
 
 
 @pytest.mark.parametrize("name", NOT_ABSURD)

@@ -1,9 +1,7 @@
-"""`scripts/bench`: measures, prints, and keeps the figures as JSON and as a table in the docs."""
+"""`scripts/bench`: measures, prints, and keeps the figures as JSON, in the docs and as pictures."""
 
 from __future__ import annotations
 
-import os
-import platform
 import sys
 import time
 from collections.abc import Callable
@@ -12,152 +10,138 @@ from pathlib import Path
 import click
 import msgspec
 import uvloop
-from rich.console import Console
-from rich.table import Table
 
 from hotbook_shared import __version__
-from tests.bench import load, lookups, moving, orders, saves, scans
-from tests.bench.rig import Figure
+from tests.bench import (
+    durable_saves,
+    load,
+    lookups,
+    minute,
+    moving,
+    open_positions,
+    orders,
+    saves,
+    scans,
+)
+from tests.bench.figures import Figure, tell
+from tests.bench.install import install
+from tests.bench.machine import machine, versions
+from tests.bench.peers import postgres, redis_server
+from tests.bench.report import Report, Section, draw, keep, rewritten, show
 
 ROOT = Path(__file__).parent.parent.parent
 DOCUMENT = ROOT / "docs/benchmarks.md"
 KEPT = ROOT / "docs/benchmarks.json"
-START, END = "<!-- figures: made by scripts/bench --write -->", "<!-- end of figures -->"
+PICTURES = ROOT / "docs/pictures"
 
-Measure = Callable[[bool], list[Figure]]
 
-WORKLOADS: dict[str, tuple[str, Measure]] = {
-    "lookups": (
+class Workload(msgspec.Struct):
+    title: str
+    measure: Callable[[bool], list[Figure]]
+    """Takes whether it should be short."""
+
+    peers: tuple[str, ...] = ()
+    """Those that may be missing."""
+
+
+MISSING = {"Redis": redis_server.missing, "PostgreSQL": postgres.missing}
+
+WORKLOADS: dict[str, Workload] = {
+    "lookups": Workload(
         "GetOpen over the wire, against a raw gRPC echo",
         lambda short: uvloop.run(
             lookups.measure(lookups.Scale(3, 100, 1_000, 10_000) if short else lookups.Scale())
         ),
     ),
-    "saves": (
+    "saves": Workload(
         "Durable saves, against a raw gRPC echo",
         lambda short: uvloop.run(
             saves.measure(saves.Scale(2, 0.5, 50, 3) if short else saves.Scale())
         ),
     ),
-    "orders": (
+    "orders": Workload(
         "Placing an order, against the three calls that it replaces",
         lambda short: uvloop.run(orders.measure(orders.Scale(2, 0.5) if short else orders.Scale())),
     ),
-    "load": (
+    "load": Workload(
         "Starting with a large book",
         lambda short: load.measure(load.Scale(1, 20_000, 1_000) if short else load.Scale()),
     ),
-    "moving": (
+    "moving": Workload(
         "Moving in: a tree of files, and splitting on load",
         lambda short: moving.measure(moving.Scale(1, 1_000, 2_000) if short else moving.Scale()),
     ),
-    "scans": (
+    "open": Workload(
+        "One open position, as a user looks it up, against the peers",
+        lambda short: open_positions.measure(
+            open_positions.Scale(2, 16, 400, 100, 30, 1_000) if short else open_positions.Scale()
+        ),
+        ("Redis", "PostgreSQL"),
+    ),
+    "durable": Workload(
+        "Durable saves, as a user makes them, against the peers",
+        lambda short: durable_saves.measure(
+            durable_saves.Scale(2, 32, 256, 20, 0.2, 200) if short else durable_saves.Scale()
+        ),
+        ("Redis", "PostgreSQL"),
+    ),
+    "minute": Workload(
+        "The minute of a validator",
+        lambda short: minute.measure(minute.Scale(2, 32, 3_000, 60) if short else minute.Scale()),
+    ),
+    "scans": Workload(
         "An open position by index, against a scan",
         lambda short: scans.measure(scans.Scale(2, 100, 3) if short else scans.Scale()),
     ),
 }
 
 
-class Section(msgspec.Struct):
-    name: str
-    title: str
-    figures: list[Figure]
-
-
-class Report(msgspec.Struct):
-    """One run: what it ran on, and what it found."""
-
-    version: str
-    measured_at: str
-    machine: str
-    python: str
-    short: bool
-    sections: list[Section]
-
-
 @click.command()
 @click.option("--only", multiple=True, type=click.Choice(list(WORKLOADS)), help="One workload.")
 @click.option("--short", is_flag=True, help="Small and quick: shows that it runs, proves nothing.")
 @click.option("--json", "to", type=click.Path(path_type=Path), help="Write the figures here.")
-@click.option("--write", is_flag=True, help="Write them to docs/benchmarks.json and .md.")
-def main(only: tuple[str, ...], short: bool, to: Path | None, write: bool) -> None:
+@click.option(
+    "--write", is_flag=True, help="Write them to docs/benchmarks.json and .md, and docs/pictures."
+)
+@click.option("--setup", is_flag=True, help="Install the peers that are missing, and stop.")
+def main(only: tuple[str, ...], short: bool, to: Path | None, write: bool, setup: bool) -> None:
     """Measures hotbook against its peers, all within this run.
 
     Exits with 1 where a figure is worse than it is held to (never with --short).
     """
-    sections = []
-    for name in only or WORKLOADS:
-        title, measure = WORKLOADS[name]
-        section = Section(name, title, measure(short))
-        show(section)
-        sections.append(section)
+    if setup:
+        return install()
+    if write and (only or short):
+        raise click.UsageError("--write keeps whole runs: leave out --only and --short")
+    sections = [_section(name, short) for name in only or WORKLOADS]
     report = Report(
         __version__,
         time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
-        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        platform.python_version(),
+        machine(),
+        versions(),
         short,
         sections,
     )
-    for file in [to] if to else []:
-        keep(report, file)
+    if to:
+        keep(report, to)
     if write:
         keep(report, KEPT)
+        draw(report, PICTURES)
         DOCUMENT.write_text(rewritten(DOCUMENT.read_text(), report))
-    if not short and any(f.holds is False for section in sections for f in section.figures):
+    if report.missed and not short:
         sys.exit(1)
+    return None
 
 
-def keep(report: Report, file: Path) -> None:
-    file.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
-
-
-def show(section: Section) -> None:
-    table = Table(title=section.title, title_justify="left", box=None)
-    for column in ("figure", "value", "", "held to", ""):
-        table.add_column(column, justify="right" if column == "value" else "left")
-    for figure in section.figures:
-        table.add_row(figure.name, number(figure.value), figure.unit, held_to(figure), mark(figure))
-    Console(width=120).print(table, "")
-
-
-def rewritten(document: str, report: Report) -> str:
-    """The document with the figures of this run between its two marks."""
-    before, rest = document.split(START)
-    _, after = rest.split(END)
-    lines = [
-        "",
-        f"Measured {report.measured_at} with hotbook {report.version} on {report.machine}, "
-        f"Python {report.python}.",
-        "",
-    ]
-    for section in report.sections:
-        lines += [
-            f"### {section.title}",
-            "",
-            "| figure | value | held to | |",
-            "|---|---:|---|---|",
-        ]
-        lines += [
-            f"| {f.name} | {number(f.value)} {f.unit} | {held_to(f)} | {mark(f)} |"
-            for f in section.figures
-        ]
-        lines.append("")
-    return before + START + "\n".join(lines) + "\n" + END + after
-
-
-def number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1_000 else f"{value:.3g}"
-
-
-def held_to(figure: Figure) -> str:
-    if figure.at_least is not None:
-        return f"at least {figure.at_least:g}"
-    return "" if figure.at_most is None else f"at most {figure.at_most:g}"
-
-
-def mark(figure: Figure) -> str:
-    return {None: "", True: "holds", False: "MISSED"}[figure.holds]
+def _section(name: str, short: bool) -> Section:
+    workload = WORKLOADS[name]
+    started = time.perf_counter()
+    tell(f"{name} ...\n")
+    skipped = [f"{peer}: {why}" for peer in workload.peers if (why := MISSING[peer]())]
+    section = Section(name, workload.title, workload.measure(short), skipped)
+    tell(f"{name}: {time.perf_counter() - started:.0f} s\n")
+    show(section)
+    return section
 
 
 if __name__ == "__main__":

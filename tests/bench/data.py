@@ -78,6 +78,23 @@ def book(count: int, per_hotkey: int, open_per_hotkey: int = 9) -> list[Position
     return made
 
 
+def dealt(count: int, hotkeys: int, open_count: int) -> list[Position]:
+    """A book dealt out to hotkeys in turn, in which the newest are open: a few of each hotkey.
+
+    At most one of a hotkey is open on a pair, for places that follow each other differ in it.
+    """
+    assert open_count <= hotkeys * len(PAIRS)
+    return [
+        position(
+            number,
+            hotkey(number % hotkeys),
+            PAIRS[number // hotkeys % len(PAIRS)],
+            is_open=number >= count - open_count,
+        )
+        for number in range(count)
+    ]
+
+
 def record(made: Position, revision: int) -> Record:
     body = position_to_wire(made).SerializeToString()
     return record_from(seal(body, 1, revision, made.open_ms))

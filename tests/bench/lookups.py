@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from hotbook_shared.pb import hotbook_pb2 as pb
 from tests.bench import data
-from tests.bench.rig import Caller, Figure, fill, median, rig, timed
+from tests.bench.figures import Figure, Rounds, measured, ratios
+from tests.bench.rig import Caller, fill, rig, timed
 
 GET_OPEN = "/hotbook.v1.Positions/GetOpen"
 
@@ -35,22 +37,22 @@ async def _measure(scale: Scale, few: Caller, many: Caller, other: Caller) -> li
     reply = await in_few(request)
     assert pb.PositionReply.FromString(reply).HasField("position")
     echo = await other.teach(request, reply)
-    echoes, small, large = [], [], []
-    for _ in range(scale.rounds):
-        echoes.append(await timed(scale.calls, lambda: echo(request)))
-        small.append(await timed(scale.calls, lambda: in_few(request)))
-        large.append(await timed(scale.calls, lambda: in_many(request)))
+    sides = {"echo": echo, "few": in_few, "many": in_many}
+    found = Rounds(scale.rounds, sides)
+    for side in found:
+        found.add(side, await timed(scale.calls, partial(sides[side], request)))
     for caller in (few, many, other):
         await caller.close()
     return [
-        Figure("echo, one caller", median(echoes) * 1e6, "us"),
-        Figure("GetOpen, one caller", median(small) * 1e6, "us"),
-        Figure(
-            "GetOpen against the echo",
-            median([a / b for a, b in zip(small, echoes, strict=True)]), "x", at_most=1.25,
+        measured("echo, one caller", found["echo"], "us", factor=1e6),
+        measured("GetOpen, one caller", found["few"], "us", factor=1e6),
+        measured(
+            "GetOpen against the echo", ratios(found["few"], found["echo"]), "x", at_most=1.25
         ),
-        Figure(
+        measured(
             f"GetOpen with {scale.large:,} positions against {scale.small:,}",
-            median([a / b for a, b in zip(large, small, strict=True)]), "x", at_most=1.15,
+            ratios(found["many"], found["few"]),
+            "x",
+            at_most=1.15,
         ),
-    ]  # fmt: skip
+    ]

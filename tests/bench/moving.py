@@ -24,7 +24,8 @@ from hotbook import Order, Position, Side
 from hotbook.transfer.importing import import_tree
 from hotbook_shared.record import Record
 from tests.bench import data
-from tests.bench.rig import Figure, fill, median, rig
+from tests.bench.figures import Figure, alternate, counted, measured, ratios
+from tests.bench.rig import fill, rig
 from tests.legacy_tree import write_tree
 
 NEEDY_SHARE = 0.05
@@ -44,21 +45,22 @@ def measure(scale: Scale) -> list[Figure]:
 
 
 def _importing(scale: Scale) -> list[Figure]:
-    imports, peers = [], []
+    files = scale.files
     with tempfile.TemporaryDirectory() as tree:
-        write_tree(Path(tree), scale.files)
-        for warm_up in (True, *[False] * scale.rounds):
-            imports.append(scale.files / _import(Path(tree), scale.files))
-            peers.append(scale.files / _read_with_pydantic(Path(tree)))
-            if warm_up:
-                imports.clear()
-                peers.clear()
-    gains = [a / b for a, b in zip(imports, peers, strict=True)]
+        write_tree(Path(tree), files)
+        found = alternate(
+            scale.rounds,
+            {
+                "import": lambda: files / _import(Path(tree), files),
+                "peer": lambda: files / _read_with_pydantic(Path(tree)),
+            },
+        )
+    gains = ratios(found["import"], found["peer"])
     return [
-        Figure("files in the tree", scale.files, ""),
-        Figure("import, files to disk", median(imports), "positions/s", at_least=10_000),
-        Figure("reading the files with pydantic", median(peers), "positions/s"),
-        Figure("import against reading with pydantic", median(gains), "x"),
+        counted("files in the tree", files),
+        measured("import, files to disk", found["import"], "positions/s", at_least=10_000),
+        measured("reading the files with pydantic", found["peer"], "positions/s"),
+        measured("import against reading with pydantic", gains, "x"),
     ]
 
 
@@ -87,25 +89,34 @@ def _read_with_pydantic(tree: Path) -> float:
 
 def _splitting(scale: Scale) -> list[Figure]:
     records, needy = _records(scale.positions)
-    plain, split = [], []
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "store"
         fill(store, records)
         del records
-        for _ in range(scale.rounds):
-            plain.append(_start(store, split_on_load=False))
-            copy = Path(folder) / "copy"
-            shutil.copytree(store, copy)
-            split.append(_start(copy, split_on_load=True))
-            shutil.rmtree(copy)
-    longer = [a / b for a, b in zip(split, plain, strict=True)]
+        found = alternate(
+            scale.rounds,
+            {
+                "plain": lambda: _start(store, split_on_load=False),
+                "split": lambda: _start_on_a_copy(store, Path(folder) / "copy"),
+            },
+        )
     return [
-        Figure("positions in the store", scale.positions, ""),
-        Figure("of them in need of splitting", needy, ""),
-        Figure("start without splitting", median(plain), "s"),
-        Figure("start with splitting", median(split), "s"),
-        Figure("start with splitting against without", median(longer), "x"),
+        counted("positions in the store", scale.positions),
+        counted("of them in need of splitting", needy),
+        measured("start without splitting", found["plain"], "s"),
+        measured("start with splitting", found["split"], "s"),
+        measured(
+            "start with splitting against without", ratios(found["split"], found["plain"]), "x"
+        ),
     ]
+
+
+def _start_on_a_copy(store: Path, copy: Path) -> float:
+    """Splitting writes: each time on a store that has not been split yet."""
+    shutil.copytree(store, copy)
+    seconds = _start(copy, split_on_load=True)
+    shutil.rmtree(copy)
+    return seconds
 
 
 def _start(store: Path, *, split_on_load: bool) -> float:

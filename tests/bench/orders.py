@@ -25,7 +25,8 @@ from hotbook_shared.pairs import known_pairs
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.wire import fill_from_wire, order_to_wire, write_fills
 from tests.bench import data
-from tests.bench.rig import Caller, Figure, Rig, median, rate, rig
+from tests.bench.figures import Figure, Rounds, measured, ratios
+from tests.bench.rig import Caller, Rig, rate, rig
 
 PLACE, EXPOSURE = "/hotbook.v1.Orders/PlaceOrder", "/hotbook.v1.Orders/Exposure"
 GET_OPEN, SAVE = "/hotbook.v1.Positions/GetOpen", "/hotbook.v1.Positions/Save"
@@ -50,18 +51,17 @@ async def measure(scale: Scale) -> list[Figure]:
 
 async def _measure(stand: Rig, scale: Scale) -> list[Figure]:
     caller = Caller(stand.target)
-    placed, replaced = [], []
-    for number in range(scale.rounds):
-        one_call = _Placing(caller, f"one-{number}")
-        placed.append(await rate(scale.seconds, CALLERS, one_call.act))
-        three_calls = _Replaced(caller, f"three-{number}")
-        replaced.append(await rate(scale.seconds, CALLERS, three_calls.act))
+    sides: dict[str, type[_Placing] | type[_Replaced]] = {"one": _Placing, "three": _Replaced}
+    found = Rounds(scale.rounds, sides)
+    for number, side in enumerate(found):  # hotkeys of its own for each turn: a book not yet full
+        placing = sides[side](caller, f"{side}-{number}")
+        found.add(side, await rate(scale.seconds, CALLERS, placing.act))
     await caller.close()
-    gains = [a / b for a, b in zip(placed, replaced, strict=True)]
+    gains = ratios(found["one"], found["three"])
     return [
-        Figure("PlaceOrder, 64 callers", median(placed), "orders/s"),
-        Figure("get, exposure, save, 64 callers", median(replaced), "orders/s"),
-        Figure("PlaceOrder against the three calls", median(gains), "x", at_least=2.5),
+        measured("PlaceOrder, 64 callers", found["one"], "orders/s"),
+        measured("get, exposure, save, 64 callers", found["three"], "orders/s"),
+        measured("PlaceOrder against the three calls", gains, "x", at_least=2.5),
     ]
 
 

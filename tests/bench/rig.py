@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import statistics
 import subprocess
 import sys
 import time
@@ -18,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import msgspec
 import uvloop
 
 from hotbook._connection import OPTIONS
@@ -30,23 +28,6 @@ from hotbook_server.server import Server
 from hotbook_shared.record import Change, ChangeKind, Record
 
 ECHO = "/bench.Echo/Echo"
-
-
-class Figure(msgspec.Struct):
-    """One measured number, and the least or most that it is held to."""
-
-    name: str
-    value: float
-    unit: str
-    at_least: float | None = None
-    at_most: float | None = None
-
-    @property
-    def holds(self) -> bool | None:
-        if self.at_least is None and self.at_most is None:
-            return None
-        enough = self.at_least is None or self.value >= self.at_least
-        return enough and (self.at_most is None or self.value <= self.at_most)
 
 
 class Rig:
@@ -149,10 +130,6 @@ async def rate(seconds: float, callers: int, act: Callable[[], Awaitable[object]
     started = time.perf_counter()
     await asyncio.gather(*(caller() for _ in range(callers)))
     return done / (time.perf_counter() - started)
-
-
-def median(values: list[float]) -> float:
-    return statistics.median(values)
 
 
 def fill(data_dir: Path, records: list[Record]) -> None:

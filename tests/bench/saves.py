@@ -13,7 +13,8 @@ from hotbook import Position
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.wire import position_to_wire
 from tests.bench import data
-from tests.bench.rig import Caller, Figure, Rig, median, rate, rig, timed
+from tests.bench.figures import Figure, Rounds, measured, ratios
+from tests.bench.rig import Caller, Rig, rate, rig, timed
 
 SAVE, SAVE_MANY = "/hotbook.v1.Positions/Save", "/hotbook.v1.Positions/SaveMany"
 CALLERS = 64
@@ -39,23 +40,27 @@ async def _measure(stand: Rig, scale: Scale) -> list[Figure]:
     batches = itertools.cycle(_batches(scale.batches))
     first = _as_new(next(bodies))
     echo = await other.teach(first, await save(first))
-    saves, echoes, singles, many = [], [], [], []
-    for _ in range(scale.rounds):
-        echoes.append(await rate(scale.seconds, CALLERS, lambda: echo(first)))
-        saves.append(await rate(scale.seconds, CALLERS, lambda: save(_as_new(next(bodies)))))
-        singles.append(1 / await timed(scale.singles, lambda: save(_as_new(next(bodies)))))
-        many.append(BATCH / await timed(scale.batches, lambda: save_many(_as_new(next(batches)))))
+    sides = {
+        "echo": lambda: rate(scale.seconds, CALLERS, lambda: echo(first)),
+        "saves": lambda: rate(scale.seconds, CALLERS, lambda: save(_as_new(next(bodies)))),
+        "single": lambda: timed(scale.singles, lambda: save(_as_new(next(bodies)))),
+        "many": lambda: timed(scale.batches, lambda: save_many(_as_new(next(batches)))),
+    }
+    found = Rounds(scale.rounds, sides)
+    for side in found:
+        found.add(side, await sides[side]())
     await server.close()
     await other.close()
-    shares = [a / b for a, b in zip(saves, echoes, strict=True)]
-    gains = [a / b for a, b in zip(many, singles, strict=True)]
+    singles = [1 / seconds for seconds in found["single"]]
+    many = [BATCH / seconds for seconds in found["many"]]
+    shares = ratios(found["saves"], found["echo"])
     return [
-        Figure("echo, 64 callers", median(echoes), "calls/s"),
-        Figure("durable saves, 64 callers", median(saves), "saves/s"),
-        Figure("durable saves of 64 callers, share of the echo", median(shares), "x", at_least=0.6),
-        Figure("durable saves, one caller", median(singles), "saves/s"),
-        Figure("SaveMany of 200", median(many), "saves/s"),
-        Figure("SaveMany of 200 against one by one", median(gains), "x", at_least=12),
+        measured("echo, 64 callers", found["echo"], "calls/s"),
+        measured("durable saves, 64 callers", found["saves"], "saves/s"),
+        measured("durable saves of 64 callers, share of the echo", shares, "x", at_least=0.6),
+        measured("durable saves, one caller", singles, "saves/s"),
+        measured("SaveMany of 200", many, "saves/s"),
+        measured("SaveMany of 200 against one by one", ratios(many, singles), "x", at_least=12),
     ]
 
 

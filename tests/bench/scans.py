@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -13,7 +11,8 @@ import hotbook
 from hotbook_shared.book import Book
 from hotbook_shared.record import Record
 from tests.bench import data
-from tests.bench.rig import Figure, fill, median, rig
+from tests.bench.figures import Figure, Rounds, alternate, measured, ratios, timed
+from tests.bench.rig import fill, rig
 
 PAIR = "SOLUSD"
 SIZES = (10, 100, 1_000)
@@ -44,15 +43,11 @@ def _in_process(scale: Scale, size: int) -> list[Figure]:
         return next((r for r in held if r.is_open and r.trade_pair == PAIR), None)
 
     assert scan() is positions.open_on_pair(owner, PAIR) is not None
-    indexed, scanned = _alternate(
-        scale.rounds, scale.lookups, lambda: positions.open_on_pair(owner, PAIR), scan
-    )
-    name = f"in process, {size:,} positions a hotkey"
-    return [
-        Figure(f"index, {name}", median(indexed) * 1e6, "us"),
-        Figure(f"scan, {name}", median(scanned) * 1e6, "us"),
-        _gain(indexed, scanned, f"index against scan, {name}"),
-    ]
+    sides = {
+        "index": lambda: timed(scale.lookups, lambda: positions.open_on_pair(owner, PAIR)),
+        "scan": lambda: timed(scale.lookups, scan),
+    }
+    return _figures(alternate(scale.rounds, sides), f"in process, {size:,} positions a hotkey")
 
 
 def _over_the_wire(scale: Scale, size: int) -> list[Figure]:
@@ -66,34 +61,17 @@ def _over_the_wire(scale: Scale, size: int) -> list[Figure]:
                 return next(p for p in held if p.is_open and p.trade_pair == PAIR)
 
             assert scan() == book.open_position(owner, PAIR)
-            indexed, scanned = _alternate(
-                scale.rounds, scale.calls, lambda: book.open_position(owner, PAIR), scan
-            )
-    name = f"over the wire, {size:,} positions a hotkey"
+            sides = {
+                "index": lambda: timed(scale.calls, lambda: book.open_position(owner, PAIR)),
+                "scan": lambda: timed(scale.calls, scan),
+            }
+            found = alternate(scale.rounds, sides)
+    return _figures(found, f"over the wire, {size:,} positions a hotkey")
+
+
+def _figures(found: Rounds, name: str) -> list[Figure]:
     return [
-        Figure(f"index, {name}", median(indexed) * 1e6, "us"),
-        Figure(f"scan, {name}", median(scanned) * 1e6, "us"),
-        _gain(indexed, scanned, f"index against scan, {name}"),
+        measured(f"index, {name}", found["index"], "us", factor=1e6),
+        measured(f"scan, {name}", found["scan"], "us", factor=1e6),
+        measured(f"index against scan, {name}", ratios(found["scan"], found["index"]), "x"),
     ]
-
-
-def _alternate(
-    rounds: int, count: int, one: Callable[[], object], other: Callable[[], object]
-) -> tuple[list[float], list[float]]:
-    """Seconds for one act of each, in rounds that alternate."""
-    ones, others = [], []
-    for _ in range(rounds):
-        ones.append(_timed(count, one))
-        others.append(_timed(count, other))
-    return ones, others
-
-
-def _timed(count: int, act: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    for _ in range(count):
-        act()
-    return (time.perf_counter() - started) / count
-
-
-def _gain(indexed: list[float], scanned: list[float], name: str) -> Figure:
-    return Figure(name, median([b / a for a, b in zip(indexed, scanned, strict=True)]), "x")

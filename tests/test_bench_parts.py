@@ -1,0 +1,166 @@
+"""The parts that figures pass through on their way from a round to the document."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from click.testing import CliRunner
+
+from tests.bench.__main__ import main
+from tests.bench.figures import OURS, Figure, Rounds, alternate, counted, measured, ratios
+from tests.bench.machine import machine, versions
+from tests.bench.pictures import pictures
+from tests.bench.report import END, START, Report, Section, draw, rewritten
+from tests.bench.wire_bytes import wire_bytes
+
+
+def report(*figures: Figure, skipped: list[str] | None = None) -> Report:
+    section = Section("work", "Some work", list(figures), skipped or [])
+    return Report("1.2.3", "today", machine(), versions(), False, [section])
+
+
+def test_the_first_round_counts_for_nothing() -> None:
+    """What the warm-up found is in no figure."""
+    values = iter([1_000.0, 3.0, 1.0, 2.0])
+
+    found = alternate(3, {"side": lambda: next(values)})
+
+    assert found["side"] == [3, 1, 2]
+
+
+def test_the_sides_take_turns_and_change_their_order() -> None:
+    """No side always comes right after the same other one."""
+    turns = list(Rounds(2, ("a", "b", "c")))
+
+    assert turns == ["c", "b", "a", "a", "b", "c", "c", "b", "a"]
+
+
+def test_a_figure_is_the_median_with_its_extremes() -> None:
+    """The median, the lowest and the highest round, each in the figure's unit."""
+    figure = measured("f", [0.3, 0.1, 0.2], "ms", factor=1_000, at_most=250)
+
+    assert (figure.value, figure.low, figure.high) == (200, 100, 300)
+    assert figure.holds
+
+
+def test_a_ratio_is_worked_out_in_each_round() -> None:
+    """A round in which everything was slow says as much as any other."""
+    assert ratios([2, 200], [1, 100]) == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("value", "at_least", "at_most", "holds"),
+    [
+        (1, None, None, None),
+        (1, 1, None, True),
+        (0.9, 1, None, False),
+        (1, None, 1, True),
+        (1.1, None, 1, False),
+    ],
+)
+def test_a_bound_is_held_or_missed(
+    value: float, at_least: float | None, at_most: float | None, holds: bool | None
+) -> None:
+    """What is exactly at its bound holds; what has none neither holds nor misses."""
+    figure = Figure(name="f", value=value, unit="x", at_least=at_least, at_most=at_most)
+
+    assert figure.holds is holds
+    assert (figure in report(figure).missed) == (holds is False)
+
+
+def test_the_document_says_what_a_run_ran_on_found_and_left_out() -> None:
+    """Machine, versions, spread, missed bounds and skipped peers are in the document."""
+    ran = report(
+        measured("slow", [4, 5, 6], "s", at_most=1),
+        counted("positions", 12_345),
+        skipped=["Redis: it is not installed"],
+    )
+
+    text = rewritten(f"before {START} old {END} after", ran)
+
+    assert text.startswith("before ")
+    assert text.endswith(" after")
+    assert " old " not in text
+    assert ran.machine.cpu in text
+    assert f"grpcio {ran.versions['grpcio']}" in text
+    assert "| slow | 5 s | 4 to 6 | at most 1 | MISSED |" in text
+    assert "| positions | 12,345  |  |  |  |" in text
+    assert "**Skipped: Redis: it is not installed**" in text
+
+
+def test_the_pictures_are_those_that_the_document_shows(tmp_path: Path) -> None:
+    """Each picture in the document is a file; what an earlier run drew is gone."""
+    (tmp_path / "old.svg").write_text("")
+    ran = report(measured("a <fast> save", [1, 2], "us", picture="Saves & more", line=OURS))
+
+    draw(ran, tmp_path)
+
+    (drawn,) = tmp_path.iterdir()
+    assert f"![Saves & more](pictures/{drawn.name})" in rewritten(f"{START}{END}", ran)
+    assert "a <fast> save" in "".join(ElementTree.parse(drawn).getroot().itertext())
+
+
+def test_the_bar_of_more_is_longer() -> None:
+    """Bars have the order and the lengths of their figures; none is empty."""
+    figures = [measured(f"f{n}", [value], "s", picture="P") for n, value in enumerate((2, 90, 10))]
+
+    bars = ElementTree.fromstring(pictures(figures)["P"]).findall("{*}rect")[1:]
+    lengths = [float(bar.attrib["width"]) for bar in bars]
+
+    assert 0 < lengths[0] < lengths[2] < lengths[1]
+
+
+def test_a_curve_has_a_point_for_each_size() -> None:
+    """Figures with an x are one curve for each line, from the smallest x to the largest."""
+    figures = [
+        measured(f"{line} {x}", [1, 2, 3], "us", picture="P", line=line, x=x)
+        for line in ("lookup", "save")
+        for x in (1e6, 1e4, 1e5)
+    ]
+
+    curves = ElementTree.fromstring(pictures(figures)["P"]).findall("{*}polyline")
+
+    assert len(curves) == 2
+    for curve in curves:
+        across = [float(point.split(",")[0]) for point in curve.attrib["points"].split()]
+        assert across == sorted(across)
+        assert len(set(across)) == 3
+
+
+def test_bytes_on_the_wire_are_counted_both_ways() -> None:
+    """What was sent and what was received, on connections to that port and on no others."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                assert len(connection.recv(5_000, socket.MSG_WAITALL)) == 5_000
+                connection.sendall(b"y" * 70_000)
+                connection.recv(1)  # the end: closing before it would end the counting
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with socket.create_connection(("127.0.0.1", port)) as caller:
+            before = wire_bytes(port)
+            caller.sendall(b"x" * 5_000)
+            assert len(caller.recv(70_000, socket.MSG_WAITALL)) == 70_000
+            counted_bytes = wire_bytes(port) - before
+            elsewhere = wire_bytes(port + 1)
+        thread.join()
+
+    assert counted_bytes in (75_000, 75_001)  # TCP counts the byte that opened the connection
+    assert elsewhere == 0
+
+
+@pytest.mark.parametrize("also", ["--short", "--only=scans"])
+def test_a_part_of_a_run_does_not_replace_the_whole(also: str) -> None:
+    """--write keeps whole runs only: what it replaces is whole."""
+    result = CliRunner().invoke(main, ["--write", also])
+
+    assert result.exit_code == 2
+    assert "whole runs" in result.output
