@@ -64,17 +64,13 @@ class Published:
     def encoded(self, part: Part) -> bytes:
         """The `changes` of a frame, as far as they belong to a part of the book."""
         if part.is_whole:
-            return self._whole
+            return b"".join(self._parts)
         wanted = zip(self.changes, self._parts, strict=True)
         return b"".join(data for change, data in wanted if part.has(change))
 
     @cached_property
     def _parts(self) -> list[bytes]:
         return [raw.WatchFrame(changes=[_sent(c)]).SerializeToString() for c in self.changes]
-
-    @cached_property
-    def _whole(self) -> bytes:
-        return b"".join(self._parts)
 
 
 class Feed:
