@@ -97,7 +97,7 @@ class Journal(Protocol):
         """
 
     def link_at(self, revision: int) -> bytes | None:
-        """The chain's link at a change, where it is still kept."""
+        """The chain's link at a change, where it is still kept; at 0 that before the first."""
 
     def quarantined(self) -> int:
         """How many damaged rows have been set aside."""

@@ -282,6 +282,8 @@ class SqliteJournal:
             return commits_of(connection.execute(READ_CHANGES, (after,)), after, room_bytes)
 
     def link_at(self, revision: int) -> bytes | None:
+        if revision == 0:
+            return CHAIN_START
         with self._reading() as connection:
             return connection.execute(LINK_AT, (revision,)).get  # type: ignore[no-any-return]
 
