@@ -191,12 +191,12 @@ class Following(Keeper):
         changes = self._follower.take_in(frame, self._clock.monotonic_s())
         if changes is None:
             self.book = self._follower.book
-            self.feed.restart(frame.revision, frame.mark, frame.digest)
+            self.feed.restart(frame.revision, frame.mark, self.book.digest)
             log.info("filled", leader=self.leader, revision=frame.revision,
                      positions=len(self.book.positions.by_uuid))  # fmt: skip
             self._filled.set()
         elif changes:
-            self.feed.publish(changes, frame.mark, frame.digest)
+            self.feed.publish(changes, frame.mark, self.book.digest)
         if self._progress is not None and frame.HasField("snapshot"):
             part = frame.snapshot
             self._progress(part.first + len(part.positions), part.total)
