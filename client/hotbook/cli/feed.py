@@ -70,13 +70,12 @@ def changed(asked: Asked, revision: int, open_too: bool, hotkeys: tuple[str, ...
         show.positions(found.positions)
     for uuid in found.removed:
         click.echo(f"removed  {uuid}")
-    whole = (
-        " (the whole book: what changed is not kept, or it was cleared)" if found.is_whole else ""
-    )
-    count = show.counted(len(found.positions), "position")
-    click.echo(
-        f"revision {found.revision:,}: {count}, {len(found.removed):,} removed{whole}", err=True
-    )
+    told = show.counted(len(found.positions), "position")
+    if found.is_whole:
+        told += ", the whole book: what changed is no longer kept, or something was cleared"
+    else:
+        told += f", {len(found.removed):,} removed"
+    click.echo(f"revision {found.revision:,}: {told}", err=True)
 
 
 def _lines(update: api.Update, as_json: bool) -> Iterator[str]:
@@ -102,7 +101,7 @@ def _lines(update: api.Update, as_json: bool) -> Iterator[str]:
 def _what(change: api.Change, position: api.Position) -> str:
     if position.is_open:
         return "changed" if change.was_open else "opened"
-    return "closed" if change.was_open else "changed"
+    return "closed" if change.was_open or position.version == 1 else "changed"
 
 
 def _line(revision: int, what: str, position: api.Position) -> str:

@@ -1,0 +1,182 @@
+"""The commands on the feed, run as people and programs run them."""
+
+from __future__ import annotations
+
+import json
+import select
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import hotbook
+from hotbook.testing import server
+from tests.cli.test_cli import HOTBOOK, TERMINAL_S, at_terminal, surroundings, tell
+from tests.client.test_retry import served
+from tests.make import closed, leg, position
+
+
+@pytest.fixture(scope="module")
+def stocked() -> Iterator[str]:
+    """A server with a history of eight revisions, of every kind."""
+    with server() as target, hotbook.connect(target) as book:
+        book.save(position("a"))  # 1
+        book.save(position("b", trade_pair="ETHUSD"))  # 2
+        book.save(position("a", net_leverage=1))  # 3
+        book.save(closed("a"))  # 4
+        book.save(position("x", hotkey="other"))  # 5
+        book.delete("hk", "b")  # 6
+        book.clear("other", expected_count=1)  # 7
+        book.save(leg("c"))  # 8
+        yield target
+
+
+def words(out: str) -> list[list[str]]:
+    """The first three words of each line: revision, what, whose."""
+    return [line.split()[:3] for line in out.splitlines()]
+
+
+HISTORY = [
+    ["1", "opened", "hk"], ["2", "opened", "hk"], ["3", "changed", "hk"], ["4", "closed", "hk"],
+    ["5", "opened", "other"], ["6", "removed", "hk"], ["7", "cleared", "other"],
+    ["8", "opened", "hk"],
+]  # fmt: skip
+
+PARTS = [
+    (["--from-revision=0"], HISTORY),
+    (["--from-revision=5"], HISTORY[5:]),
+    (["--from-revision=0", "--hotkey=other"], [HISTORY[4], HISTORY[6]]),
+    (["--from-revision=0", "--hotkey=other", "--hotkey=hk"], HISTORY),
+    (["--from-revision=0", "--open"], HISTORY),
+    (["--snapshot"], [["the", "book", "at"], ["8", "is", "closed"], ["8", "open", "hk"]]),
+    (["--snapshot", "--open"], [["the", "book", "at"], ["8", "open", "hk"]]),
+]
+
+
+@pytest.mark.parametrize(("options", "lines"), PARTS)
+def test_watch_tells_each_change_in_a_line(
+    stocked: str, options: list[str], lines: list[list[str]]
+) -> None:
+    """In order, each once, of the part that was asked for; and it ends where it was told to."""
+    told = tell(stocked, "watch", *options, "--until-revision=8")
+
+    assert (told.code, told.err) == (0, "")
+    assert words(told.out) == lines
+
+
+def test_watch_for_programs_is_an_object_a_line(stocked: str) -> None:
+    """Each line is JSON by itself, with the revision and the mark to go on from."""
+    told = tell(stocked, "watch", "--from-revision=0", "--until-revision=8", "-o", "json")
+
+    updates = [json.loads(line) for line in told.out.splitlines()]
+    changes = [change for update in updates for change in update["changes"]]
+    assert [change["revision"] for change in changes] == list(range(1, 9))
+    assert [change["kind"] for change in changes][5:7] == ["removed", "cleared"]
+    assert updates[-1]["revision"] == 8
+    assert updates[-1]["mark"]
+
+
+def test_watch_goes_on_through_a_restart_until_it_is_interrupted(tmp_path: Path) -> None:
+    """What happens shows at once; the server's death is no end; Ctrl-C is a good one."""
+    with served(tmp_path / "served") as process, subprocess.Popen(
+        [HOTBOOK, "watch", "--from-revision=0", "-t", process.target],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=surroundings(), text=True,
+    ) as watch:  # fmt: skip
+        assert watch.stdout is not None
+        assert watch.stderr is not None
+        seen = []
+        for name in ("first", "second"):
+            with hotbook.connect(process.target, timeout_s=TERMINAL_S) as book:
+                book.save(closed(name))
+            assert select.select([watch.stdout], [], [], TERMINAL_S)[0]
+            seen.append(watch.stdout.readline())
+            process.kill()
+            process.start()
+        watch.send_signal(signal.SIGINT)
+        out, err = watch.communicate(timeout=TERMINAL_S)
+
+    assert (watch.returncode, out, err) == (0, "", "")
+    assert words("".join(seen)) == [["1", "closed", "hk"], ["2", "closed", "hk"]]
+
+
+def test_watch_gives_up_where_no_server_comes_back() -> None:
+    """No answer for the time that it was given: one line, and the exit code of no answer."""
+    tell("127.0.0.1:1", "watch", "--timeout-s=0.3").refuses(5, "127.0.0.1:1")
+
+
+def test_a_revision_that_is_not_kept_begins_with_the_whole_book() -> None:
+    """It says so, and then tells what stands; a revision that was never reached is such a one."""
+    with server() as target, hotbook.connect(target) as book:
+        book.save(position("a"))
+        told = tell(target, "watch", "--from-revision=99", "--until-revision=1")
+
+    assert told.out.splitlines()[0] == "the book at revision 1: 1 position"
+    assert words(told.out)[1:] == [["1", "open", "hk"]]
+
+
+CHANGED = [
+    (["7"], ["c"], "revision 8: 1 position, 0 removed"),
+    (["8"], [], "revision 8: 0 positions, 0 removed"),
+    (["8", "--open-too"], ["c"], "revision 8: 1 position, 0 removed"),
+    (["8", "--open-too", "--hotkey=other"], [], "revision 8: 0 positions, 0 removed"),
+    (["3", "--hotkey=hk"], ["a", "c"], "revision 8: 2 positions, 1 removed"),
+    (["3"], ["a", "c"], "revision 8: 2 positions, the whole book"),
+    (["99"], ["a", "c"], "revision 8: 2 positions, the whole book"),
+]
+
+
+@pytest.mark.parametrize(("asked", "uuids", "said"), CHANGED)
+def test_changed_tells_what_is_new(
+    stocked: str, asked: list[str], uuids: list[str], said: str
+) -> None:
+    """As a table for people, with the revision to ask for next; as one object for programs."""
+    told = tell(stocked, "changed", *asked)
+    found = json.loads(tell(stocked, "changed", *asked, "-o", "json").out)
+
+    assert told.code == 0
+    assert said in told.err
+    assert sorted(p["position_uuid"] for p in found["positions"]) == uuids
+    assert found["revision"] == 8
+    for uuid in uuids:
+        assert f" {uuid}" in told.out
+
+
+def test_what_was_removed_is_named(stocked: str) -> None:
+    """The uuids of what is gone are told beside what stands."""
+    told = tell(stocked, "changed", "5", "--hotkey=hk")
+
+    assert "removed  b" in told.out
+
+
+BAD = [
+    (["watch", "--from-revision=-1"], "--from-revision"),
+    (["watch", "--from-revision=x"], "--from-revision"),
+    (["watch", "--hotkey="], "hotkey"),
+    (["watch", "--hotkey=a b"], "hotkeys[0]"),
+    (["watch", "--from-revision=99999999999999999999999"], "cannot be asked"),
+    (["changed"], "REVISION"),
+    (["changed", "-1"], "-1"),
+    (["changed", "0", "--hotkey="], "hotkeys[0]"),
+]
+
+
+@pytest.mark.parametrize(("command", "word"), BAD)
+def test_bad_input_is_refused_with_its_name(stocked: str, command: list[str], word: str) -> None:
+    """Wrong usage has exit code 2, and says what is wrong."""
+    told = tell(stocked, *command, "--timeout-s=5")
+
+    assert told.code == 2
+    assert word in told.err
+    assert "Traceback" not in told.err
+
+
+def test_at_a_terminal_what_happened_has_a_colour(stocked: str) -> None:
+    """Opened is green, removed is red; in a pipe there are no colours."""
+    command = (HOTBOOK, "watch", "--from-revision=4", "--until-revision=8")
+    _, seen, _ = at_terminal(stocked, *command)
+
+    assert "\x1b[32mopened" in seen
+    assert "\x1b[31mremoved" in seen
+    assert "\x1b[" not in tell(stocked, *map(str, command[1:])).out
