@@ -25,7 +25,7 @@ import hotbook
 from hotbook import InternalError, QueueFull, Saved, Unavailable
 from hotbook.testing import server as server_process
 from hotbook_server.config import load_settings
-from hotbook_server.journal.base import Batch
+from hotbook_server.journal.base import Batch, Journal
 from hotbook_server.journal.memory import MemoryJournal
 from hotbook_server.server import Server
 from hotbook_shared.pb import hotbook_pb2 as pb
@@ -88,8 +88,8 @@ class Served:
 
 
 @contextlib.contextmanager
-def serving(journal: MemoryJournal, **settings: Any) -> Iterator[Served]:
-    """Serves over a given journal; at the end, drains."""
+def serving(journal: Journal | None = None, **settings: Any) -> Iterator[Served]:
+    """Serves over a given journal, or that of the settings; at the end, drains."""
     chosen = {"listen": "127.0.0.1:0", "metrics_listen": "off", "durability": "memory"}
     started: queue.Queue[Served] = queue.Queue()
 

@@ -46,11 +46,11 @@ class FeedService:
                 for frame in self._snapshot(part):
                     yield frame
             while (cursor := self._feed.seek(revision, mark)) is None:
-                for commit in await self._stored(revision):
-                    revision, mark = commit.revision, commit.mark
-                    yield self._frame(commit, part)
+                commits = await self._stored(revision)
+                revision, mark = commits[-1].revision, commits[-1].mark
+                yield self._frame(commits, part)
             if (rest := self._feed.remainder(cursor, revision)) is not None:
-                yield self._frame(rest, part)
+                yield self._frame([rest], part)
                 cursor += 1
             async for frame in self._live(cursor, part, beat_s):
                 yield frame
@@ -67,10 +67,11 @@ class FeedService:
                 yield frame
             await feed.arrival(beat_s)
 
-    def _frame(self, commit: Published, part: Part) -> bytes:
-        """A commit by itself."""
-        head = self._feed.head(commit.revision, commit.mark, commit.digest, is_newest=False)
-        return commit.encoded(part) + head
+    def _frame(self, commits: list[Published], part: Part) -> bytes:
+        """Commits that are not in the ring, or not all of one."""
+        last = commits[-1]
+        head = self._feed.head(last.revision, last.mark, last.digest, is_newest=False)
+        return b"".join([*(commit.encoded(part) for commit in commits), head])
 
     def _snapshot(self, part: Part) -> Iterable[bytes]:
         """The book as it stands at the first frame, whatever happens until the last."""
@@ -102,13 +103,16 @@ class FeedService:
         return bool(journal.commits(revision, 0))
 
     async def _stored(self, revision: int) -> list[Published]:
-        """Commits after a revision that are in the journal alone."""
+        """Commits after a revision that are in the journal alone, and that readers see."""
         self._keeper.check_working()
         journal, quarantined = self._keeper.journal, self._keeper.quarantined
-        commits = await asyncio.to_thread(journal.commits, revision, FRAME_BYTES)
+        stored = await asyncio.to_thread(journal.commits, revision, FRAME_BYTES)
+        commits = [Published(one.changes, mark_of(one.link, quarantined)) for one in stored]
+        # The newest may be on disk a moment before it is in the book.
+        commits = [commit for commit in commits if commit.revision <= self._feed.revision]
         if not commits:
             raise FellBehind(f"what came after revision {revision} is not kept: watch again")
-        return [Published(commit.changes, mark_of(commit.link, quarantined)) for commit in commits]
+        return commits
 
     def _stalled(self, seconds: float) -> FellBehind:
         return FellBehind(f"nothing was read for {seconds:g} s: watch again from what you have")
@@ -129,7 +133,7 @@ class FeedService:
             records = self._records(hotkeys, open_only=False)
         else:
             stands = self._keeper.book.positions.by_uuid
-            found = {uuid: stands.get(uuid) for uuid in changed}
+            found = {uuid: _of(stands.get(uuid), hotkeys) for uuid in changed}
             removed = [uuid for uuid, record in found.items() if record is None]
             records = [record for record in found.values() if record is not None]
             if request.open_too:
@@ -191,6 +195,11 @@ class FeedService:
                 field="heartbeat_ms",
             )
         return asked / 1000
+
+
+def _of(record: Record | None, hotkeys: frozenset[str]) -> Record | None:
+    """A record, where it is one of the hotkeys': a uuid may come back under another."""
+    return record if record is not None and (not hotkeys or record.hotkey in hotkeys) else None
 
 
 def _changed(commits: Iterable[Published], hotkeys: frozenset[str]) -> list[str] | None:
