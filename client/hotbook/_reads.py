@@ -187,12 +187,13 @@ class Reads:
 
     def _at(self, max_lag_ms: float | None) -> View:
         """What readers see. Raises Stale rather than show what is too old."""
+        most = self._max_lag_ms if max_lag_ms is None else _lag(max_lag_ms)
+        lag = 0.0 if most is None else self.lag_ms  # before the view, which is as fresh or fresher
         view = self._view
         if view is None:
             said = "is closed" if self._closed else "has no book yet"
             raise Unavailable(f"this replica of {self._target} {said}", target=self._target)
-        most = self._max_lag_ms if max_lag_ms is None else _lag(max_lag_ms)
-        if most is not None and (lag := self.lag_ms) > most:
+        if most is not None and lag > most:
             raise Stale(
                 f"the replica of {self._target} is {lag:.0f} ms old; at most {most:g} are accepted"
                 + (f" (last: {self.last_error.message})" if self.last_error else ""),
@@ -208,11 +209,12 @@ class Reads:
 
     def _take_in(self, frame: Any) -> None:
         self._heard_s = time.monotonic()
-        self._follower.take_in(frame, self._heard_s)
+        self._follower.take_in(frame)
         self.is_connected = True
         picture = self._follower.picture
         if picture is not None and not self._closed:
             self._view = View(picture, self._pairs, self._scope)
+        self._follower.is_shown(frame, self._heard_s)
 
     def _lost(self, error: HotbookError) -> None:
         """The feed has ended. A replica that was filled never gives up."""

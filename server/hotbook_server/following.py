@@ -188,7 +188,7 @@ class Following(Keeper):
             call.cancel()
 
     def _take_in(self, frame: raw.WatchFrame) -> None:
-        changes = self._follower.take_in(frame, self._clock.monotonic_s())
+        changes = self._follower.take_in(frame)
         if changes is None:
             self.book = self._follower.book
             self.feed.restart(frame.revision, frame.mark, self.book.digest)
@@ -197,6 +197,7 @@ class Following(Keeper):
             self._filled.set()
         elif changes:
             self.feed.publish(changes, frame.mark, self.book.digest)
+        self._follower.is_shown(frame, self._clock.monotonic_s())
         if self._progress is not None and frame.HasField("snapshot"):
             part = frame.snapshot
             self._progress(part.first + len(part.positions), part.total)

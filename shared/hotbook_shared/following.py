@@ -10,11 +10,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from hotbook_shared.book import Book, Picture
+from hotbook_shared.book.book import Undo
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.pb import records_pb2 as raw
 from hotbook_shared.record import Change, ChangeKind, Record, record_from
 
 BASE_WINDOW_S = 300.0
+INFINITY = float("inf")
+
+KINDS = frozenset(ChangeKind)
 
 
 class OutOfStep(Exception):
@@ -70,12 +74,15 @@ class Freshness:
     """
 
     def __init__(self) -> None:
-        self._as_of_s: float | None = None
+        self._known_s = self._newest_s = -INFINITY
+        self._base_s = INFINITY
         self.begin()
 
     def begin(self) -> None:
         """A new connection, perhaps to another sender, by another clock."""
-        self._base_s = self._lately_s = float("inf")
+        self._known_s = self._as_of_s()
+        self._newest_s = -INFINITY
+        self._base_s = self._lately_s = INFINITY
         self._window_s = 0.0
 
     def note(self, as_of_ms: int, now_s: float, *, is_newest: bool) -> None:
@@ -85,12 +92,17 @@ class Freshness:
         self._lately_s = min(self._lately_s, took_s)
         self._base_s = min(self._base_s, self._lately_s)
         if is_newest:
-            as_of_s = now_s - (took_s - self._base_s)
-            self._as_of_s = as_of_s if self._as_of_s is None else max(self._as_of_s, as_of_s)
+            self._newest_s = max(self._newest_s, as_of_ms / 1000)
 
     def lag_ms(self, now_s: float) -> float:
         """Nothing that happened earlier than so long ago is missing."""
-        return float("inf") if self._as_of_s is None else (now_s - self._as_of_s) * 1000
+        return (now_s - self._as_of_s()) * 1000
+
+    def _as_of_s(self) -> float:
+        """By our clock. It goes back where a quicker frame shows that an earlier one was late."""
+        if self._newest_s == -INFINITY:
+            return self._known_s
+        return max(self._known_s, self._newest_s + self._base_s)
 
 
 class Follower:
@@ -115,35 +127,37 @@ class Follower:
         self._is_whole = not self.cursor.hotkeys and not open_only
         self._parts: list[Record] = []
 
-    def take_in(self, frame: raw.WatchFrame, now_s: float) -> list[Change] | None:
+    def take_in(self, frame: raw.WatchFrame) -> list[Change] | None:
         """Lets a frame have its effect. Returns its changes; None where the book is another now.
 
         Raises OutOfStep, with the book as it was, where the frame does not follow.
         """
         changes: list[Change] | None = []
         if frame.HasField("snapshot"):
-            if self._collect(frame):
-                changes = None
-                self._show(self.book.picture(), frame)
+            if (book := self._collect(frame)) is not None:
+                self._show(book.picture(), frame)
+                self.book, changes = book, None
                 self.snapshots += 1
         elif frame.changes:
             changes = self._apply(frame)
-            self._show(self.book.picture(), frame)
         elif self.picture is not None:
             self._check_step(frame, self.picture.revision)
-            self.book.revision = frame.revision
             stands = self.picture
             self._show(Picture(stands.positions, frame.revision, stands.digest), frame)
+            self.book.revision = frame.revision
         self.cursor.take_in(frame)
-        self.freshness.note(frame.as_of_ms, now_s, is_newest=frame.is_newest)
         return changes
+
+    def is_shown(self, frame: raw.WatchFrame, now_s: float) -> None:
+        """Readers see what a frame has led to: only now may they be told how fresh it is."""
+        self.freshness.note(frame.as_of_ms, now_s, is_newest=frame.is_newest)
 
     def start_over(self) -> None:
         """Ask for a snapshot next; what stands is still shown."""
         self.cursor.start_over()
 
-    def _collect(self, frame: raw.WatchFrame) -> bool:
-        """Takes in a part of a snapshot. Returns whether it was the last."""
+    def _collect(self, frame: raw.WatchFrame) -> Book | None:
+        """Takes in a part of a snapshot. Gives its book where it was the last."""
         part = frame.snapshot
         if part.first == 0:
             self._parts = []
@@ -151,30 +165,39 @@ class Follower:
             raise OutOfStep(f"{part.first} positions came before this part, not {len(self._parts)}")
         self._parts += map(record_from, part.positions)
         if not part.is_last:
-            return False
+            return None
         if len(self._parts) != part.total:
             raise OutOfStep(f"a snapshot of {part.total} positions has {len(self._parts)}")
-        self.book, self._parts = Book(self._parts, frame.revision), []
-        return True
+        book, self._parts = Book(self._parts, frame.revision), []
+        return book
 
     def _apply(self, frame: raw.WatchFrame) -> list[Change]:
         if self.picture is None:
             raise OutOfStep("changes came before the snapshot")
         changes = [self._change(sent) for sent in frame.changes]
-        at = self.book.revision
+        before = at = self.book.revision
         for change in changes:
             if change.revision <= at or (self._is_whole and change.revision != at + 1):
                 raise OutOfStep(f"change {change.revision} came after {at}")
             at = change.revision
         self._check_step(frame, at)
+        undo: Undo = []
         for change in changes:
             self.book.revision = change.revision - 1  # what is left out is not of our part
-            self.book.apply(change)
+            undo += self.book.apply(change)
         self.book.revision = frame.revision
+        try:
+            self._show(self.book.picture(), frame)
+        except OutOfStep:
+            self.book.revert(undo, before)
+            raise
         return changes
 
     def _change(self, sent: raw.Change) -> Change:
-        kind = ChangeKind(sent.kind)
+        number = int(sent.kind)
+        if number not in KINDS or sent.HasField("position") != (number == ChangeKind.SAVED):
+            raise OutOfStep(f"change {sent.revision} is of a kind that is not known here")
+        kind = ChangeKind(number)
         key = sent.hotkey if kind is ChangeKind.CLEARED else sent.position_uuid
         record = record_from(sent.position) if sent.HasField("position") else None
         if record is not None and self.cursor.open_only and not record.is_open:

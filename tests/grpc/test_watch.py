@@ -346,7 +346,7 @@ def test_a_part_gets_its_own(
 
             told = [change for frame in watch.until(8) for change in frame.changes]
             assert [(int(change.kind), change.position_uuid) for change in told] == due
-            cleared = [change for change in told if change.kind == ChangeKind.CLEARED]
+            cleared = [change for change in told if int(change.kind) == ChangeKind.CLEARED]
             assert all(change.hotkey == "ann" for change in cleared)
 
 
