@@ -13,14 +13,11 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Self
 
-from google.protobuf.message import DecodeError
-
 from hotbook import _calls, _order_calls
 from hotbook._aio_feeding import Fed
 from hotbook._connection import DEFAULT_TARGET, DEFAULT_TIMEOUT_S, backoff
 from hotbook._reads import STALL_S, VERIFY_TRIES, wanted_revision
 from hotbook_shared.errors import HotbookError, InternalError, Unavailable
-from hotbook_shared.following import OutOfStep
 from hotbook_shared.model import Verification
 
 
@@ -145,7 +142,7 @@ class Replica(Fed):
                         pauses = backoff()
             except HotbookError as failure:
                 error = failure
-            except (OutOfStep, DecodeError) as failure:
+            except Exception as failure:  # whatever it is, a new snapshot does not stand on it
                 self._follower.start_over()
                 error = InternalError(f"the feed cannot be followed: {failure}")
             self._lost(error)
