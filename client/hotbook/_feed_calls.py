@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from hotbook._calls import built, hotkeys_of
 from hotbook_shared.errors import InvalidArgument
-from hotbook_shared.following import Cursor
+from hotbook_shared.following import HEARTBEAT_MS, Cursor
 from hotbook_shared.pb import hotbook_pb2 as pb
 
-HEARTBEAT_LEAST_MS, HEARTBEAT_MOST_MS = 10, 250
+HEARTBEAT_LEAST_MS = 10
 
 
 def watching(
@@ -22,7 +22,7 @@ def watching(
     stall_s: float,
 ) -> Cursor:
     """Where a watcher begins. It hears from the server before it would take it for lost."""
-    heartbeat_ms = min(max(int(stall_s * 1000 / 3), HEARTBEAT_LEAST_MS), HEARTBEAT_MOST_MS)
+    heartbeat_ms = min(max(int(stall_s * 1000 / 3), HEARTBEAT_LEAST_MS), HEARTBEAT_MS)
     cursor = Cursor(
         named(hotkeys),
         open_only=open_only,

@@ -21,7 +21,7 @@ from hotbook_shared.errors import (
     Unavailable,
     Unsupported,
 )
-from hotbook_shared.following import Follower
+from hotbook_shared.following import HEARTBEAT_MS, Follower
 from hotbook_shared.model import (
     Exposure,
     HotkeyCounts,
@@ -343,8 +343,10 @@ def _lag(max_lag_ms: float | None) -> float | None:
 
 
 def _heartbeat_ms(max_lag_ms: float | None) -> int:
-    """Often enough for the lag that is accepted; 0: as the server likes."""
-    return 0 if max_lag_ms is None else int(min(max(max_lag_ms / 3, HEARTBEAT_LEAST_MS), 250))
+    """Often enough for the lag that is accepted."""
+    if max_lag_ms is None:
+        return HEARTBEAT_MS
+    return int(min(max(max_lag_ms / 3, HEARTBEAT_LEAST_MS), HEARTBEAT_MS))
 
 
 def wanted_revision(revision: int) -> int:

@@ -16,6 +16,9 @@ from hotbook_shared.pb import records_pb2 as raw
 from hotbook_shared.record import Change, ChangeKind, Record, record_from
 
 BASE_WINDOW_S = 300.0
+HEARTBEAT_MS = 250
+"""How often a follower wants to hear from its sender, whatever that does by itself."""
+
 INFINITY = float("inf")
 
 KINDS = frozenset(ChangeKind)
@@ -112,7 +115,11 @@ class Follower:
     """
 
     def __init__(
-        self, hotkeys: Iterable[str] = (), *, open_only: bool = False, heartbeat_ms: int = 0
+        self,
+        hotkeys: Iterable[str] = (),
+        *,
+        open_only: bool = False,
+        heartbeat_ms: int = HEARTBEAT_MS,
     ) -> None:
         self.cursor = Cursor(
             hotkeys, open_only=open_only, with_snapshot=True, heartbeat_ms=heartbeat_ms
