@@ -33,8 +33,10 @@ FLOORS = {
         ("following",),
     ),
     "hotbook_server": (
-        ("__init__", "clock", "config", "commands", "frames", "logs", "telemetry"),
-        ("rules", "journal"),
+        ("__init__", "clock", "config", "commands", "frames", "logs", "lru", "telemetry"),
+        ("journal",),
+        ("archive",),
+        ("rules",),
         ("requests", "restore"),
         ("intake", "draft", "feed"),
         ("keeper",),

@@ -42,6 +42,7 @@ from hotbook_shared.errors import (
     Stale,
     TooManyOrders,
     Unavailable,
+    Unreadable,
     Unsupported,
     VersionConflict,
 )
@@ -131,6 +132,7 @@ __all__ = [
     "TooManyOrders",
     "TradePair",
     "Unavailable",
+    "Unreadable",
     "Unsupported",
     "Update",
     "Verification",

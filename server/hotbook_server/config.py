@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -113,6 +113,12 @@ class Settings(BaseSettings):
         20_000, ge=1, description="Newest changes kept in memory for watchers."
     )
     feed_max_bytes: int = Field(64 * _MIB, ge=1024, description="Most bytes of those.")
+    closed_in_memory_max: int | None = Field(
+        None,
+        ge=0,
+        description="Closed positions held in memory whole; the least recently used of the others "
+        "are read from disk. None: all.",
+    )
     watchers_max: int = Field(1_000, ge=1, description="Watchers at once.")
     watch_frame_ms: float = Field(
         5.0, ge=0, le=60_000, description="Least time between two frames to a watcher."
@@ -143,6 +149,27 @@ class Settings(BaseSettings):
     def _is_address(cls, value: str | None) -> str | None:
         if value is not None and not is_address(value):
             raise ValueError("must be HOST:PORT")
+        return value
+
+    @field_validator("closed_in_memory_max", mode="before")
+    @classmethod
+    def _is_number_or_empty(cls, value: Any) -> Any:
+        return None if value == "" else value
+
+    @field_validator("closed_in_memory_max")
+    @classmethod
+    def _has_a_disk(cls, value: int | None, info: ValidationInfo) -> int | None:
+        """What is not in memory is read from a store, and what watchers are owed from its changes;
+        so both must be there."""
+        known = info.data
+        if value is None:
+            return None
+        if known.get("follow") is not None:
+            raise ValueError("a server that follows another has no store to read from")
+        if known.get("durability") is Durability.MEMORY:
+            raise ValueError("durability memory has no store to read from")
+        if known.get("changes_kept_max", 0) < known.get("feed_changes_max", 0):
+            raise ValueError("changes_kept_max must not be below feed_changes_max with it")
         return value
 
     @field_validator("metrics_listen")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
+from hotbook_server.archive import Archive
 from hotbook_server.commands import (
     AnyOutcome,
     Clear,
@@ -38,11 +39,12 @@ YIELD_EVERY = 128  # items of one large request between two turns of the loop
 
 
 class Draft:
-    def __init__(self, ahead: Book, now_ms: int, terms: Terms) -> None:
+    def __init__(self, ahead: Book, now_ms: int, terms: Terms, archive: Archive) -> None:
         self.changes: list[Change] = []
         self._ahead = ahead
         self._now_ms = now_ms
         self._terms = terms
+        self._archive = archive
         self._start = ahead.revision
         self._undo: Undo = []
 
@@ -65,10 +67,12 @@ class Draft:
     def take_back(self) -> None:
         """Takes all of the draft from the book ahead."""
         self._ahead.revert(self._undo, self._start)
+        self._archive.take_back(self._undo, self._start)
 
     def _take_back_to(self, revision: int, changed: int, undone: int) -> None:
         """Takes back what was done since the book ahead stood so."""
         self._ahead.revert(self._undo[undone:], revision)
+        self._archive.take_back(self._undo[undone:], self._start)
         del self.changes[changed:], self._undo[undone:]
 
     def _decide_one(self, command: Command) -> AnyOutcome:
@@ -90,7 +94,9 @@ class Draft:
             case _:
                 raise AssertionError(f"no rule for {type(command).__name__}")
         for change in made:
-            self._undo += self._ahead.apply(change)
+            undo = self._ahead.apply(change)
+            self._archive.let_go(change, undo)
+            self._undo += undo
         self.changes += made
         return outcome
 

@@ -19,10 +19,12 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from hotbook_server.archive import Archive
 from hotbook_server.clock import Clock
 from hotbook_server.commands import (
     AnyOutcome,
     Command,
+    RefusedOutcome,
     decode_outcome,
     encode_outcome,
 )
@@ -49,6 +51,7 @@ from hotbook_shared.errors import (
     DiskFull,
     JournalFailed,
     RequestReused,
+    Unreadable,
 )
 from hotbook_shared.model import Durability
 
@@ -85,15 +88,21 @@ class Engine(Keeper):
     async def start(self, progress: Progress | None = None) -> None:
         # On this thread, for nobody is served yet: in a thread of its own, whose memory comes from
         # another arena, loading takes twice as long.
-        loaded = self.journal.load(progress)
-        self._take_over(loaded, Book(loaded.records, loaded.revision))
+        loaded, archive = self._load(progress)
+        self._take_over(loaded, Book(loaded.records, loaded.revision), archive)
         self._requests.remember(loaded.requests)
         self._writer = asyncio.create_task(self._write(), name="hotbook-writer")
         if self._settings.durability is Durability.RELAXED:
             self._flusher = asyncio.create_task(self._flush(), name="hotbook-flusher")
 
-    def _take_over(self, loaded: Loaded, book: Book) -> None:
+    def _load(self, progress: Progress | None = None) -> tuple[Loaded, Archive]:
+        """The journal's book, and an archive that sent bytes away while it was being read."""
+        archive = self.archive.anew()
+        return self.journal.load(progress, archive.admit if archive.is_bounded else None), archive
+
+    def _take_over(self, loaded: Loaded, book: Book, archive: Archive) -> None:
         self.book = book
+        self.archive = archive
         self._ahead = self.book.copy()
         self.quarantined = loaded.quarantined
         self.feed.restart(book.revision, self._mark(), book.digest)
@@ -212,7 +221,7 @@ class Engine(Keeper):
     async def _commit(self, batch: list[Ticket]) -> None:
         """One batch, from decision to answer."""
         now_ms = self._clock.now_ms()
-        draft = Draft(self._ahead, now_ms, self.terms)
+        draft = Draft(self._ahead, now_ms, self.terms, self.archive)
         answers = [
             (ticket, await draft.decide(ticket.command))
             for ticket in batch
@@ -222,7 +231,7 @@ class Engine(Keeper):
         kept = [
             (self._requests.next(ticket.key, now_ms), encode_outcome(outcome))
             for ticket, outcome in answers
-            if ticket.key is not None
+            if ticket.key is not None and not _is_of_the_disk(outcome)
         ]
         try:
             await self._journal(draft, kept, now_ms)
@@ -235,6 +244,7 @@ class Engine(Keeper):
             self.book.apply(change)
         if draft.changes:
             self.feed.publish(draft.changes, self._mark(), self.book.digest)
+            self.archive.take_in(draft.changes, self.book.positions.by_uuid)
         self._step("applied")
         self._requests.remember(request for request, _ in kept)
         for ticket, outcome in answers:
@@ -302,9 +312,9 @@ class Engine(Keeper):
         async def act() -> bool:
             before = self.book
             wrong = await asyncio.to_thread(has_problems, before)
-            loaded = await self._on_journal(self.journal.load, None)
+            loaded, archive = await self._on_journal(self._load)
             book = await asyncio.to_thread(Book, loaded.records, loaded.revision)
-            self._take_over(loaded, book)
+            self._take_over(loaded, book, archive)
             same = (before.digest, before.revision) == (book.digest, book.revision)
             return wrong or not same
 
@@ -319,7 +329,8 @@ class Engine(Keeper):
         def look() -> tuple[list[str], int]:
             with contextlib.closing(snapshot):  # here, for a caller may leave meanwhile
                 checked = snapshot.check(book.positions.by_uuid, book.revision)
-            in_memory = [f"index: {problem}" for problem in book.positions.problems()]
+            found = book.positions.problems(in_memory_only=True)  # the store's check has the rest
+            in_memory = [f"index: {problem}" for problem in found]
             return in_memory + [f"store: {p}" for p in checked.problems], checked.changes
 
         book, agree, snapshot = await self.in_turn(act)
@@ -347,3 +358,9 @@ class Engine(Keeper):
     def _step(self, name: str) -> None:
         if self._on_step is not None:
             self._on_step(name)
+
+
+def _is_of_the_disk(outcome: AnyOutcome) -> bool:
+    """A refusal because the disk could not be read: it is not what the book says, and asked again
+    the answer may be another."""
+    return isinstance(outcome, RefusedOutcome) and outcome.code == Unreadable.code

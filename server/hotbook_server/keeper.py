@@ -11,6 +11,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable
 
+from hotbook_server.archive import Archive
 from hotbook_server.clock import Clock
 from hotbook_server.commands import AnyOutcome, Command, RefusedOutcome
 from hotbook_server.config import Settings
@@ -29,6 +30,7 @@ class Keeper(ABC):
         self.feed = Feed(settings, clock, self.as_of_s)
         self.terms = Terms.of(settings)
         self.journal = journal
+        self.archive = Archive(journal, settings.closed_in_memory_max)
         self.quarantined = 0  # damaged rows that the journal has set aside
         self.intake = Intake(settings)
         self.stopping = asyncio.Event()
@@ -104,4 +106,4 @@ class Keeper(ABC):
 
 
 def has_problems(book: Book) -> bool:
-    return any(book.positions.problems())
+    return any(book.positions.problems(in_memory_only=True))

@@ -22,7 +22,7 @@ EXIT_CANNOT_START = 1
 
 
 METAVARS = {"listen": "HOST:PORT", "follow": "HOST:PORT", "metrics_listen": "HOST:PORT|off",
-            "data_dir": "FOLDER", "pairs_file": "FILE",
+            "data_dir": "FOLDER", "pairs_file": "FILE", "closed_in_memory_max": "NUMBER",
             "durability": "fsync|relaxed|memory"}  # fmt: skip
 
 

@@ -161,6 +161,7 @@ class Server:
             "watchers": self.engine.feed.watchers,
             "feed_changes": self.engine.feed.changes,
             "feed_frames": self.engine.feed.frames,
+            **self.engine.archive.figures,
         }
 
     def _bind(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 
 import msgspec
 
@@ -56,7 +56,7 @@ class Splitter:
         refused: list[Record] = []
         for start in range(0, len(records), LOOKED_AT_ONCE):
             part = records[start : start + LOOKED_AT_ONCE]
-            due = [record for record in part if may_need_split(record)]
+            due = await self._engine.archive.run(_that, may_need_split, part)
             splits, left = await self._split_some(due, dry_run=dry_run)
             refused += [record for record, _ in left]
             yield Step(len(records), start + len(part), splits, [])
@@ -68,9 +68,10 @@ class Splitter:
     ) -> tuple[list[Split], list[tuple[Record, HotbookError]]]:
         await asyncio.sleep(0)  # readers go on
         if dry_run:
-            plans = [plan_of(record, self._engine.terms) for record in due]
+            terms, run = self._engine.terms, self._engine.archive.run
+            plans = await run(lambda: [plan_of(record, terms) for record in due])
             return [plan for plan in plans if len(plan.parts) > 1], []
-        needy = [record for record in due if needs_split(record)]
+        needy = await self._engine.archive.run(_that, needs_split, due)
         answers = await asyncio.gather(*(self._ask(record) for record in needy))
         made = [answer for answer in answers if isinstance(answer, Split)]
         left = [
@@ -97,3 +98,7 @@ class Splitter:
     def _note(self, made: Split) -> None:
         if len(made.parts) > 1:
             self.stats[made.hotkey] = self.stats[made.hotkey].and_also(made)
+
+
+def _that(holds: Callable[[Record], bool], records: Iterable[Record]) -> list[Record]:
+    return [record for record in records if holds(record)]

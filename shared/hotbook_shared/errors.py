@@ -29,6 +29,7 @@
     │   └── JournalFailed     the disk failed: the outcome of what was in flight is unknown
     ├── Stale                 the replica is older than the caller accepts
     ├── NotFollowed           the replica follows a part of the book that has no answer to this
+    ├── Unreadable            the server's disk cannot give a position back; others are well
     ├── DeadlineExceeded      no answer in time: the outcome is unknown, repeat with the same id
     └── InternalError         a bug of ours; the server's log has the rest
 
@@ -208,6 +209,15 @@ class Stale(HotbookError):
 
 class NotFollowed(HotbookError):
     code = "NOT_FOLLOWED"
+
+
+class Unreadable(HotbookError):
+    code = "UNREADABLE"
+
+    @property
+    def position_uuid(self) -> str:
+        """The position that could not be read."""
+        return self.details["position_uuid"]
 
 
 class DeadlineExceeded(HotbookError):

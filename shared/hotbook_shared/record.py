@@ -58,7 +58,8 @@ class Record(msgspec.Struct, frozen=True, gc=False, array_like=True):
 class Holder(Protocol):
     """What stands in for the wire bytes of a record: it knows where they are, or more of them.
 
-    What a record says never changes, whoever holds its bytes.
+    What a record says never changes, whoever holds its bytes. A holder that has to read them
+    raises a HotbookError where it cannot.
     """
 
     def wire_of(self, record: Record) -> bytes: ...
@@ -72,12 +73,23 @@ def hold(record: Record, holder: Holder | bytes) -> None:
 HEADER = tuple(name for name in Record.__struct_fields__ if name != "held")
 
 
+def with_wire(record: Record, wire: bytes) -> Record:
+    """A copy of a record that has its bytes itself."""
+    return msgspec.structs.replace(record, held=wire)
+
+
 def says_the_same(record: Record, other: Record) -> bool:
     return all(getattr(record, name) == getattr(other, name) for name in HEADER)
 
 
-encode_record = msgspec.msgpack.Encoder().encode
+_encode = msgspec.msgpack.Encoder().encode
 decode_record = msgspec.msgpack.Decoder(Record).decode
+
+
+def encode_record(record: Record) -> bytes:
+    """What is on disk of a record: its header and its bytes, whoever holds those."""
+    held: object = record.held
+    return _encode(record if type(held) is bytes else with_wire(record, record.wire))
 
 
 def digest_of(wire: bytes) -> bytes:

@@ -40,6 +40,7 @@ STATUS_OF: Mapping[type[HotbookError], grpc.StatusCode] = {
     errors.JournalFailed: grpc.StatusCode.UNAVAILABLE,
     errors.Stale: grpc.StatusCode.FAILED_PRECONDITION,
     errors.NotFollowed: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.Unreadable: grpc.StatusCode.DATA_LOSS,
     errors.DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
     errors.InternalError: grpc.StatusCode.INTERNAL,
 }

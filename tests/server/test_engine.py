@@ -334,7 +334,7 @@ async def test_a_disk_that_fails_under_a_reload_ends_acknowledgement(
     journal = GatedJournal()
     engine = await start_engine(journal)
 
-    def fail(progress: object = None) -> Any:
+    def fail(progress: object = None, each: object = None) -> Any:
         raise JournalBroken("input/output error")
 
     journal.load = fail  # type: ignore[method-assign]

@@ -19,6 +19,9 @@ Progress = Callable[[int, int], None]
 """Called now and then with what is done, and how much there is."""
 
 
+Each = Callable[[Record], None]
+
+
 class KeptRequest(msgspec.Struct, frozen=True, gc=False):
     """A request that was answered: enough to know it again. The outcome stays in the journal."""
 
@@ -72,22 +75,37 @@ class JournalBroken(Exception):
     """The store cannot be trusted any more; whether the batch was written is unknown."""
 
 
+class RowDamaged(Exception):
+    """The row of a position is not as it was written. The others are well."""
+
+
 class Journal(Protocol):
     """One writer calls `append`, `outcome` and `flush` from one thread at a time; `load` while no
-    append is under way; `commits` and `backup` from any thread at any time."""
+    append is under way; `commits`, `wire_of` and `backup` from any thread at any time."""
 
     book_id: str
     link: bytes
     """The chain's end. It stands for every change that led here."""
 
-    def load(self, progress: Progress | None = None) -> Loaded:
-        """Everything. What is damaged is set aside and counted."""
+    def load(self, progress: Progress | None = None, each: Each | None = None) -> Loaded:
+        """Everything. What is damaged is set aside and counted.
+
+        `each` is called with every record as it is read, in the order in which positions were
+        first written.
+        """
 
     def append(self, batch: Batch) -> None:
         """Writes a batch. When it returns, the batch is as safe as the mode promises."""
 
     def outcome(self, sequence: int) -> bytes | None:
         """The outcome that was kept with a request."""
+
+    def wire_of(self, record: Record) -> bytes | None:
+        """The bytes of a record that was appended once: from where it stands, or else from the
+        change that made it. None where it does not stand and its change is not kept.
+
+        Raises RowDamaged where it stands and is not as it was written.
+        """
 
     def commits(self, after: int, room_bytes: int) -> list[Commit]:
         """Commits after a revision, in order, as many as fill about so many bytes.

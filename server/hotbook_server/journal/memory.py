@@ -14,6 +14,7 @@ from hotbook_server.journal.base import (
     Batch,
     Checked,
     Commit,
+    Each,
     KeptRequest,
     Loaded,
     Progress,
@@ -32,8 +33,11 @@ class MemoryJournal:
         self._requests: dict[int, tuple[KeptRequest, bytes]] = {}
         self._forgotten = 0  # the sequence up to which they are forgotten
 
-    def load(self, progress: Progress | None = None) -> Loaded:
+    def load(self, progress: Progress | None = None, each: Each | None = None) -> Loaded:
         records = sorted(self._book.positions.by_uuid.values(), key=lambda record: record.revision)
+        if each is not None:
+            for record in records:
+                each(record)
         if progress is not None:
             progress(len(records), len(records))
         requests = [kept for kept, _ in self._requests.values()]
@@ -52,6 +56,10 @@ class MemoryJournal:
     def outcome(self, sequence: int) -> bytes | None:
         kept = self._requests.get(sequence)
         return None if kept is None else kept[1]
+
+    def wire_of(self, record: Record) -> bytes | None:
+        stands = self._book.positions.by_uuid.get(record.position_uuid)
+        return stands.wire if stands is not None and stands.digest == record.digest else None
 
     def commits(self, after: int, room_bytes: int) -> list[Commit]:  # noqa: ARG002 - it keeps none
         return []

@@ -17,8 +17,10 @@ from hotbook_server.journal.base import (
     ENDS_COMMIT,
     WAS_OPEN,
     Commit,
+    Each,
     KeptRequest,
     Progress,
+    RowDamaged,
     crc_of,
     said_of,
 )
@@ -56,6 +58,7 @@ READ_POSITIONS = (
     f"SELECT rowid, ifnull(CAST({_KEY} AS BLOB), x''), "
     "CASE typeof(record) WHEN 'blob' THEN record ELSE x'' END, crc FROM positions"
 )
+READ_POSITION = f"{READ_POSITIONS} WHERE position_uuid = ?"
 TYPES = ("text",) * 4 + ("integer",) * 4 + ("blob", "integer")
 _TYPES_ARE_RIGHT = " AND ".join(
     f"typeof({column}) IN ('{kind}', 'null')" for column, kind in zip(COLUMNS, TYPES, strict=True)
@@ -70,6 +73,7 @@ READ_CHANGES = (
     "typeof(key) = 'text' AND typeof(hotkey) = 'text', crc, chain "
     "FROM changes WHERE revision > ? ORDER BY revision"
 )
+WIRE_AT = "SELECT CAST(wire AS BLOB) FROM changes WHERE revision = ?"
 LINK_AT = "SELECT chain FROM changes WHERE revision = ?"
 READ_REQUESTS = (
     "SELECT sequence, CAST(request_id AS BLOB), CAST(fingerprint AS BLOB), "
@@ -93,7 +97,7 @@ OUTCOME = "SELECT outcome FROM requests WHERE sequence = ?"
 
 
 def read_records(
-    connection: apsw.Connection, progress: Progress | None = None
+    connection: apsw.Connection, progress: Progress | None = None, each: Each | None = None
 ) -> tuple[list[Record], list[tuple[int, str]]]:
     """Every position of a store; and the rows that are damaged, each with what is wrong."""
     total = connection.execute("SELECT count(*) FROM positions").get
@@ -103,16 +107,27 @@ def read_records(
     for number, (rowid, key, data, crc) in enumerate(rows):
         if progress is not None and number % PROGRESS_ROWS == 0:
             progress(number, total)
-        if crc32(data, crc32(key)) == crc:
-            try:
-                records.append(decode_record(data))
-            except msgspec.DecodeError as error:
-                damaged.append((rowid, f"not a position: {error}"))
-        else:
-            damaged.append((rowid, "the position does not match its checksum"))
+        try:
+            record = sound_record(key, data, crc)
+        except RowDamaged as error:
+            damaged.append((rowid, str(error)))
+            continue
+        records.append(record)
+        if each is not None:
+            each(record)
     if progress is not None:
         progress(total, total)
     return records, damaged
+
+
+def sound_record(key: bytes, data: bytes, crc: object) -> Record:
+    """The record of a row of READ_POSITIONS."""
+    if crc32(data, crc32(key)) != crc:
+        raise RowDamaged("the position does not match its checksum")
+    try:
+        return decode_record(data)
+    except msgspec.DecodeError as error:
+        raise RowDamaged(f"not a position: {error}") from error
 
 
 def row_of(record: Record) -> tuple[Any, ...]:

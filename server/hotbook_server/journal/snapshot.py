@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import apsw
+import msgspec
+from google.protobuf.message import DecodeError
 
 from hotbook_server.journal.base import CHAIN_START, Checked, link
 from hotbook_server.journal.rows import (
@@ -15,7 +18,14 @@ from hotbook_server.journal.rows import (
     StoredChange,
     row_of,
 )
-from hotbook_shared.record import ChangeKind, Record
+from hotbook_shared.record import (
+    ChangeKind,
+    Record,
+    decode_record,
+    record_from,
+    says_the_same,
+    with_wire,
+)
 
 
 class SqliteSnapshot:
@@ -44,7 +54,7 @@ class SqliteSnapshot:
             record = records.get(key)
             if record is None:
                 yield f"the store holds {key}, the book does not"
-            elif not sound or row != [_as_bytes(value) for value in row_of(record)]:
+            elif not sound or not _is_row_of(row, record):
                 yield f"the store's row of {key} differs from the book's position"
         for missing in records.keys() - held:
             yield f"the book holds {missing}, the store does not"
@@ -82,6 +92,21 @@ class SqliteSnapshot:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _is_row_of(row: list[Any], record: Record) -> bool:
+    """Whether a row says what a record says. Where the record's bytes are on disk alone they are
+    the row's own, if they make this very record."""
+    held: object = record.held
+    if type(held) is not bytes:
+        try:
+            wire = decode_record(row[-2]).wire
+            if not says_the_same(record, record_from(wire)):
+                return False
+        except (msgspec.DecodeError, DecodeError):
+            return False
+        record = with_wire(record, wire)
+    return row == [_as_bytes(value) for value in row_of(record)]
 
 
 def _as_bytes(value: object) -> object:

@@ -23,12 +23,14 @@ from hotbook_server.journal.base import (
     Batch,
     Commit,
     DiskIsFull,
+    Each,
     JournalBroken,
     KeptRequest,
     Loaded,
     Progress,
     chained,
 )
+from hotbook_server.journal.reader import Reader
 from hotbook_server.journal.rows import (
     LINK_AT,
     OUTCOME,
@@ -81,6 +83,7 @@ class SqliteJournal:
         self._on_step = on_step
         self._path = folder / STORE_NAME
         self._log_pages = 0
+        self._reader = Reader(self._path)
         make_folder(folder)
         self._lock = lock_folder(folder)
         for leftover in folder.glob(f"{BACKUP_PREFIX}*"):  # of a process that died meanwhile
@@ -227,15 +230,16 @@ class SqliteJournal:
             os.close(self._wal)
             self._wal = None
         try:
+            self._reader.close()
             self._connection.close()
         finally:
             self._lock.close()
 
     # ---------------------------------------------------------------- reading
 
-    def load(self, progress: Progress | None = None) -> Loaded:
+    def load(self, progress: Progress | None = None, each: Each | None = None) -> Loaded:
         with _as_broken(self._path):
-            records, damaged = read_records(self._connection, progress)
+            records, damaged = read_records(self._connection, progress, each)
             found = self._set_aside(damaged) if damaged else []
             newest = self._value("SELECT max(revision) FROM changes") or 0
             # Should the newest changes have been lost, revisions still never run backwards.
@@ -276,6 +280,10 @@ class SqliteJournal:
     def outcome(self, sequence: int) -> bytes | None:
         with _as_broken(self._path):
             return self._value(OUTCOME, (sequence,))  # type: ignore[no-any-return]
+
+    def wire_of(self, record: Record) -> bytes | None:
+        with _as_broken(self._path):
+            return self._reader.wire_of(record)
 
     def commits(self, after: int, room_bytes: int) -> list[Commit]:
         with self._reading() as connection:

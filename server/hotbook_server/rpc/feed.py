@@ -43,7 +43,7 @@ class FeedService:
                 revision, mark = self._feed.revision, self._feed.mark
             elif request.with_snapshot or not await self._has(revision, mark):
                 revision, mark = self._feed.revision, self._feed.mark
-                for frame in self._snapshot(part):
+                async for frame in self._snapshot(part):
                     yield frame
             while (cursor := self._feed.seek(revision, mark)) is None:
                 commits = await self._stored(revision)
@@ -73,12 +73,12 @@ class FeedService:
         head = self._feed.head(last.revision, last.mark, last.digest, is_newest=False)
         return b"".join([*(commit.encoded(part) for commit in commits), head])
 
-    def _snapshot(self, part: Part) -> Iterable[bytes]:
+    async def _snapshot(self, part: Part) -> AsyncIterator[bytes]:
         """The book as it stands at the first frame, whatever happens until the last."""
         records = self._records(part.hotkeys, open_only=part.open_only)
         now = self._feed.revision, self._feed.mark, self._feed.digest
         head = self._feed.head(*now, is_newest=False)
-        for first, positions in pieces(records):
+        async for first, positions in self._keeper.archive.draw(pieces(records)):
             self._keeper.check_working()
             is_last = first + len(positions) == len(records)
             snapshot = raw.SnapshotPart(
@@ -139,7 +139,7 @@ class FeedService:
             if request.open_too:
                 opened = self._records(hotkeys, open_only=True)
                 records += [record for record in opened if record.position_uuid not in found]
-        for first, positions in pieces(records):
+        async for first, positions in self._keeper.archive.draw(pieces(records)):
             yield raw.ChangedFrame(
                 revision=revision,
                 is_whole=changed is None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 
 from hotbook_server.clock import Clock
@@ -23,6 +23,7 @@ from hotbook_shared.digest import ContentDigest
 from hotbook_shared.errors import InvalidArgument, Unsupported
 from hotbook_shared.names import check_hotkey
 from hotbook_shared.pb import hotbook_pb2 as pb
+from hotbook_shared.record import Record
 from hotbook_shared.wire import DURABILITY_NUMBER
 
 PROBLEMS_TOLD = 100
@@ -79,7 +80,7 @@ class OperationsService:
             queue_depth=len(engine.intake),
             data_dir=str(self._settings.data_dir.absolute()) if self._settings.on_disk else "",
             settings=self._settings.as_mapping,
-            telemetry=self._telemetry.as_figures(),
+            telemetry=self._telemetry.as_figures() | engine.archive.figures,
             leader=self._settings.follow or "",
             lag_ms=engine.lag_ms if self._settings.follow else 0.0,
         ).SerializeToString()
@@ -130,14 +131,14 @@ class OperationsService:
         index = book.positions.open if request.open_only else book.positions.by_hotkey
         wanted = sorted({*request.hotkeys} & index.keys() if request.hotkeys else index)
         found = {hotkey: list(index[hotkey].values()) for hotkey in wanted}
-        reply, looked_at = pb.DigestsReply(revision=book.revision), 0
-        for hotkey, records in found.items():
-            digest = ContentDigest()
-            for record in records:
-                looked_at += 1
-                if looked_at % LOOKED_AT_ONCE == 0:
-                    await asyncio.sleep(0)  # readers and writers go on
-                digest.add(record.wire)
+        reply = pb.DigestsReply(revision=book.revision)
+        digests = {hotkey: ContentDigest() for hotkey in found}
+        records = [record for held in found.values() for record in held]
+        for start in range(0, len(records), LOOKED_AT_ONCE):
+            await asyncio.sleep(0)  # readers and writers go on
+            part = records[start : start + LOOKED_AT_ONCE]
+            await self._engine.archive.run(_add_all, digests, part)
+        for hotkey, digest in digests.items():
             reply.hotkeys.add(hotkey=hotkey, digest=str(digest), positions=digest.positions)
         return reply.SerializeToString()
 
@@ -163,3 +164,8 @@ class OperationsService:
                         sha256=seen.hexdigest() if last else "",
                     ).SerializeToString()
         log.info("backed up", revision=revision, bytes=total, correlation_id=call.correlation_id)
+
+
+def _add_all(digests: Mapping[str, ContentDigest], records: Iterable[Record]) -> None:
+    for record in records:
+        digests[record.hotkey].add(record.wire)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from decimal import Decimal
 
 from hotbook_server.commands import (
@@ -26,6 +27,7 @@ from hotbook_shared.money import check_number, from_text
 from hotbook_shared.names import check_hotkey, check_trade_pair, check_uuid
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.pb import records_pb2 as raw
+from hotbook_shared.record import Record
 from hotbook_shared.wire import DURABILITY_NUMBER, ORDER_SOURCES
 
 ON_FLIP, ON_LIMIT = pb.OnFlip.values(), pb.OnLimit.values()
@@ -125,11 +127,8 @@ class OrdersService:
         records = list(book.positions.by_uuid.values())
         for start in range(0, len(records), LOOKED_AT_ONCE):
             await asyncio.sleep(0)
-            times = [
-                order.processed_ms
-                for record in records[start : start + LOOKED_AT_ONCE]
-                for order in raw.OrdersOnly.FromString(record.wire).orders
-            ]
+            part = records[start : start + LOOKED_AT_ONCE]
+            times = await self._engine.archive.run(_times_of, part)
             if times:
                 known = reply.HasField("first_ms")
                 reply.first_ms = min([*times, reply.first_ms] if known else times)
@@ -159,3 +158,12 @@ class OrdersService:
             durability=self._durability,
             repeated=outcome.repeated,
         ).SerializeToString()
+
+
+def _times_of(records: Iterable[Record]) -> list[int]:
+    """When every order of some positions was filled."""
+    return [
+        order.processed_ms
+        for record in records
+        for order in raw.OrdersOnly.FromString(record.wire).orders
+    ]

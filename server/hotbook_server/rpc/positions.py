@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 
+from hotbook_server.archive import Look
 from hotbook_server.clock import Clock
 from hotbook_server.commands import (
     AnyOutcome,
@@ -24,7 +25,9 @@ from hotbook_server.rpc import shape
 from hotbook_server.rpc.guard import Call
 from hotbook_server.rpc.listings import Found, Listing, Listings
 from hotbook_shared.errors import (
+    FellBehind,
     InvalidArgument,
+    PageExpired,
     QueueFull,
     RequestReused,
     Unavailable,
@@ -32,9 +35,11 @@ from hotbook_shared.errors import (
 from hotbook_shared.names import check_hotkey, check_trade_pair, check_uuid
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.pb import records_pb2 as raw
-from hotbook_shared.record import Record
 from hotbook_shared.status import refusal_to_wire
 from hotbook_shared.wire import DURABILITY_NUMBER
+
+Page = tuple[list[raw.HotkeyPositions], int, int]
+"""A page of a listing; and where the next one begins: hotkey, and offset in its records."""
 
 YIELD_AFTER_ORDERS = 500
 """How many orders of one request are looked at between two turns of the loop."""
@@ -156,17 +161,19 @@ class PositionsService:
         check_hotkey(request.hotkey)
         check_uuid(request.position_uuid)
         book = self._engine.book
+        revision, wire = book.revision, None
         record = book.positions.by_uuid.get(request.position_uuid)
-        if record is not None and record.hotkey != request.hotkey:
-            record = None
-        return _position_reply(book.revision, record)
+        if record is not None and record.hotkey == request.hotkey:
+            wire = await self._engine.archive.use(record)
+        return raw.PositionReply(revision=revision, position=wire).SerializeToString()
 
     async def get_open(self, request: pb.GetOpenRequest, call: Call) -> bytes:  # noqa: ARG002
         check_hotkey(request.hotkey)
         check_trade_pair(request.trade_pair)
         book = self._engine.book
         record = book.positions.open_on_pair(request.hotkey, request.trade_pair)
-        return _position_reply(book.revision, record)
+        wire = None if record is None else record.wire
+        return raw.PositionReply(revision=book.revision, position=wire).SerializeToString()
 
     async def list_open(self, request: pb.ListOpenRequest, call: Call) -> bytes:  # noqa: ARG002
         check_hotkey(request.hotkey)
@@ -184,7 +191,7 @@ class PositionsService:
         else:
             name, at, offset = "", 0, 0
             listing = Listing(asked, self._engine.book.revision, self._find(request))
-        page, at, offset = _page(listing, at, offset, size)
+        page, at, offset = await self._read_page(listing, at, offset, size)
         reply = raw.ListReply(revision=listing.revision, hotkeys=page)
         if at < len(listing.found):
             name = name or self._listings.keep(listing)
@@ -217,7 +224,7 @@ class PositionsService:
             records = [r for held in book.positions.open.values() for r in held.values()]
         else:
             records = list(book.positions.by_uuid.values())
-        for _, positions in pieces(records):
+        async for _, positions in self._engine.archive.draw(pieces(records)):
             yield raw.BookFrame(
                 revision=revision, total=len(records), positions=positions
             ).SerializeToString()
@@ -299,6 +306,14 @@ class PositionsService:
             found.append((hotkey, records))
         return found
 
+    async def _read_page(self, listing: Listing, at: int, offset: int, size: int) -> Page:
+        try:
+            return await self._engine.archive.use_all(
+                lambda look: _page(listing, at, offset, size, look)
+            )
+        except FellBehind as error:
+            raise PageExpired(f"{error.message} from the first page") from error
+
     def _write_outcome(self, reply: pb.SaveOutcome, outcome: SaveDone | RefusedOutcome) -> None:
         reply.revision = outcome.revision
         if isinstance(outcome, RefusedOutcome):
@@ -334,11 +349,6 @@ def _failed(error: Exception) -> asyncio.Future[AnyOutcome]:
     return future
 
 
-def _position_reply(revision: int, record: Record | None) -> bytes:
-    position = None if record is None else record.wire
-    return raw.PositionReply(revision=revision, position=position).SerializeToString()
-
-
 def _without_page(request: pb.ListRequest) -> bytes:
     """What a listing asks for, apart from which page of it."""
     asked = pb.ListRequest()
@@ -348,9 +358,7 @@ def _without_page(request: pb.ListRequest) -> bytes:
     return asked.SerializeToString()
 
 
-def _page(
-    listing: Listing, at: int, offset: int, size: int
-) -> tuple[list[raw.HotkeyPositions], int, int]:
+def _page(listing: Listing, at: int, offset: int, size: int, look: Look) -> Page:
     """One page, from a hotkey and an offset in its records; and where the next one begins."""
     page: list[raw.HotkeyPositions] = []
     room, room_bytes = size, FRAME_BYTES
@@ -358,7 +366,7 @@ def _page(
         hotkey, records = listing.found[at]
         taken: list[bytes] = []
         while offset < len(records) and room > 0 and room_bytes > 0:
-            wire = records[offset].wire
+            wire = look(records[offset])
             taken.append(wire)
             offset, room, room_bytes = offset + 1, room - 1, room_bytes - len(wire)
         page.append(raw.HotkeyPositions(hotkey=hotkey, positions=taken))

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 import msgspec
 
+from hotbook_server.archive import may_hold
 from hotbook_server.commands import ClosePosition, PlaceDone, PlaceOrder
 from hotbook_server.rules.allowed import (
     check_bounds,
@@ -268,15 +269,14 @@ def _to_close(book: Book, close: ClosePosition) -> Record:
 def _holder_of(book: Book, place: PlaceOrder, given: pb.Order) -> Record | None:
     """The position that holds this very order; another content under its uuid is refused.
 
-    No index of orders is kept: it would hold every order ever placed. A record's bytes are looked
-    through for the uuid, which costs with each position of the hotkey; only where found are its
-    orders read.
+    No index of orders is kept: it would hold every order ever placed. A quick look at each position
+    of the hotkey says which may have it; only of those are the orders read.
     """
     needle = given.order_uuid.encode()
     held = book.positions.by_hotkey.get(place.hotkey, {})
     other: Record | None = None
     for record in held.values():
-        if needle in record.wire:
+        if may_hold(record, needle):
             for stands in pb.Position.FromString(record.wire).orders:
                 if stands.order_uuid == given.order_uuid:
                     may_be_cut = _is_cut(stands, record, held)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from decimal import Decimal
 
 import msgspec
 
 from hotbook_server.config import Settings
+from hotbook_server.lru import Lru
 from hotbook_shared.fills import Running
 from hotbook_shared.pairs import Pairs, known_pairs, load_pairs
 from hotbook_shared.record import Record
@@ -20,19 +20,17 @@ class Lately:
     """What open positions amounted to when an order was last placed on them, by their digest.
 
     A memo: it saves decoding every order again for the next one, and can never be wrong, for what
-    has a digest never changes. The least recently used go first.
+    has a digest never changes.
     """
 
     def __init__(self) -> None:
-        self._held: OrderedDict[bytes, Running] = OrderedDict()
+        self._held: Lru[bytes, Running] = Lru(LATELY_MAX)
 
     def find(self, record: Record) -> Running | None:
-        return self._held.pop(record.digest, None)
+        return self._held.get(record.digest)
 
     def keep(self, record: Record, running: Running) -> None:
-        self._held[record.digest] = running
-        if len(self._held) > LATELY_MAX:
-            self._held.popitem(last=False)
+        self._held.put(record.digest, running)
 
 
 class Terms(msgspec.Struct, frozen=True):
