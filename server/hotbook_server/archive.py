@@ -47,6 +47,11 @@ class Away(msgspec.Struct, gc=False):
     journal: Journal
     orders: bytes
 
+    @classmethod
+    def of(cls, journal: Journal, wire: bytes) -> Away:
+        orders = pb.Position.FromString(wire).orders
+        return cls(journal, b"".join([_mark(order.order_uuid.encode()) for order in orders]))
+
     def wire_of(self, record: Record) -> bytes:
         try:
             wire = self.journal.wire_of(record)
@@ -84,11 +89,6 @@ def may_hold(record: Record, order_uuid: bytes) -> bool:
 
 def _mark(order_uuid: bytes) -> bytes:
     return pack("q", hash(order_uuid))
-
-
-def _marks_of(wire: bytes) -> bytes:
-    orders = pb.Position.FromString(wire).orders
-    return b"".join([_mark(order.order_uuid.encode()) for order in orders])
 
 
 class Archive:
@@ -172,7 +172,7 @@ class Archive:
             return
         victim = self._kept.put(record.digest, record)
         if victim is not None:
-            hold(victim, Away(self._journal, _marks_of(victim.wire)))
+            hold(victim, Away.of(self._journal, victim.wire))
 
     def let_go(self, change: Change, undo: Undo) -> None:
         """A change has been decided: what it replaces or removes will soon be in no row.

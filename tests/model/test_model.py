@@ -52,6 +52,8 @@ class Killed(BaseException):
 
 
 class BookMachine(RuleBasedStateMachine):
+    closed_in_memory_max: int | None = None
+
     @initialize()
     def start(self) -> None:
         self.loop = asyncio.new_event_loop()
@@ -67,7 +69,10 @@ class BookMachine(RuleBasedStateMachine):
     def open_engine(self) -> None:
         async def start() -> Engine:
             config = load_settings(
-                data_dir=self.folder, batch_wait_ms=0, position_orders_max=ORDERS_MAX
+                data_dir=self.folder,
+                batch_wait_ms=0,
+                position_orders_max=ORDERS_MAX,
+                closed_in_memory_max=self.closed_in_memory_max,
             )
             journal = SqliteJournal(self.folder, on_step=self.on_step)
             engine = Engine(config, journal, self.clock, Telemetry(), self.on_step)
@@ -249,10 +254,37 @@ class BookMachine(RuleBasedStateMachine):
             assert book.digest == self.engine.book.digest
 
 
-TestBook = BookMachine.TestCase
-TestBook.settings = settings(
+class BoundedMachine(BookMachine):
+    """The same with two closed positions in memory; clients read any of them in between."""
+
+    closed_in_memory_max = 2
+
+    @precondition(lambda self: self.naive.stands)
+    @rule(data=st.data())
+    def read(self, data: st.DataObject) -> None:
+        due, _ = data.draw(st.sampled_from(self.naive.stands))
+        record = self.engine.book.positions.by_uuid[due.position_uuid]
+        wire = self.loop.run_until_complete(self.engine.archive.use(record))
+        assert are_alike(content(position_from_wire(pb.Position.FromString(wire))), due)
+
+    @invariant()
+    def the_bound_holds(self) -> None:
+        """At most so many closed positions are in memory; what is open always is."""
+        if not hasattr(self, "engine"):
+            return
+        stands = self.engine.book.positions.by_uuid.values()
+        in_memory = [r for r in stands if type(r.held) is bytes]
+        assert sum(not r.is_open for r in in_memory) <= 2
+        assert sum(r.is_open for r in in_memory) == self.engine.book.positions.open_count
+
+
+SETTINGS = settings(
     max_examples=500,
     stateful_step_count=15,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+TestBook = BookMachine.TestCase
+TestBook.settings = SETTINGS
+TestBoundedBook = BoundedMachine.TestCase
+TestBoundedBook.settings = SETTINGS

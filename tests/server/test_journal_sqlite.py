@@ -21,7 +21,7 @@ from hotbook_shared.errors import HotbookError
 from hotbook_shared.model import Durability
 from hotbook_shared.record import encode_record
 from tests.crash.power import Author, decide
-from tests.make import NOW_MS, closed, leg, position, save
+from tests.make import NOW_MS, closed, leg, position, record, save
 
 OpenJournal = Callable[..., SqliteJournal]
 
@@ -64,6 +64,8 @@ SEARCHES = [
     ("DELETE FROM requests WHERE sequence <= ?", "INTEGER PRIMARY KEY (rowid<?)"),
     (rows.READ_CHANGES, "INTEGER PRIMARY KEY (rowid>?)"),
     (rows.LINK_AT, "INTEGER PRIMARY KEY (rowid=?)"),
+    (rows.READ_POSITION, "INDEX positions_by_uuid (position_uuid=?)"),
+    (rows.WIRE_AT, "INTEGER PRIMARY KEY (rowid=?)"),
     (rows.OUTCOME, "INTEGER PRIMARY KEY (rowid=?)"),
     ("SELECT max(revision) FROM changes", "SEARCH changes"),
     ("SELECT value FROM meta WHERE name = 'book_id'", "PRIMARY KEY (name=?)"),
@@ -109,6 +111,7 @@ def _whole_life(folder: Path) -> None:
     assert journal.outcome(900) == b"outcome 900"
     assert journal.link_at(1001) is not None
     assert journal.commits(1001, 0)
+    assert journal.wire_of(record(closed("p3"))) is None
     journal.close()
     spoil(folder, "UPDATE positions SET record = x'00' WHERE position_uuid = 'p3'")
     journal = SqliteJournal(folder)
