@@ -154,7 +154,7 @@ class Settings(BaseSettings):
     @field_validator("closed_in_memory_max", mode="before")
     @classmethod
     def _is_number_or_empty(cls, value: Any) -> Any:
-        return None if value == "" else value
+        return None if value in ("", "None") else value
 
     @field_validator("closed_in_memory_max")
     @classmethod

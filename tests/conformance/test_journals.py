@@ -12,7 +12,7 @@ from hotbook_server.journal.base import Batch, Journal, KeptRequest
 from hotbook_server.journal.memory import MemoryJournal
 from hotbook_server.journal.sqlite import SqliteJournal
 from hotbook_shared.book import Book
-from hotbook_shared.record import Change, ChangeKind
+from hotbook_shared.record import Change, ChangeKind, Record
 from tests.make import closed, leg, position, record
 
 Open = Callable[[], Journal]
@@ -171,6 +171,34 @@ def test_a_check_sees_a_book_that_differs(reopen: Open) -> None:
         snapshot = journal.snapshot()
         assert snapshot.check(other, 2).problems
         snapshot.close()
+
+
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_the_bytes_of_what_stands_can_be_read(reopen: Open, name: str) -> None:
+    """One position at a time, before a restart and after it; of what stands no more they are the
+    very same or none, and never another's."""
+    changes = SEQUENCES[name]
+    write(reopen(), *changes)
+    stands = expected(*changes).positions.by_uuid.values()
+
+    for _ in range(2):
+        journal = reopen()
+        assert [journal.wire_of(record) for record in stands] == [r.wire for r in stands]
+        for change in changes:
+            if change.record is not None:
+                assert journal.wire_of(change.record) in {change.record.wire, None}
+
+
+def test_records_are_handed_out_while_they_are_read(reopen: Open) -> None:
+    """In the order in which positions were first written, each with its bytes."""
+    journal = reopen()
+    write(journal, saved(1, closed("A")), saved(2, closed("B")), saved(3, closed("C")))
+    seen: list[Record] = []
+
+    loaded = reopen().load(None, seen.append)
+
+    assert [record.position_uuid for record in seen] == ["A", "B", "C"]
+    assert all(one is other for one, other in zip(seen, loaded.records, strict=True))
 
 
 def test_the_book_has_an_identity(reopen: Open) -> None:

@@ -82,6 +82,7 @@ def test_another_file(folder: Path) -> None:
     assert (settings.batch_max, settings.items_max) == (2, 10_000)
 
 
+BOUND, BOUNDED = {"closed_in_memory_max": "5"}, "setting closed_in_memory_max (--closed-in-mem"
 REFUSALS = [
     # the file, the variables, the flags      what the line says
     ("", {}, {"batch_max": "0"}, ["setting batch_max (--batch-max): ", "1", "got '0'"]),
@@ -104,6 +105,10 @@ REFUSALS = [
     ("[server]\nbatch_max = 1", {}, {}, ["no setting", "server", "hotbook.toml"]),
     ("batch_max = \n", {}, {}, ["hotbook.toml: ", "line 1"]),
     ("listen = 5", {}, {}, ["setting listen (", "hotbook.toml", "got 5"]),
+    ("", {}, {**BOUND, "durability": "memory"}, [BOUNDED, "durability memory has no store"]),
+    ("", {}, {**BOUND, "follow": "h:1"}, [BOUNDED, "follows another has no store"]),
+    ("", {}, {**BOUND, "changes_kept_max": "9"}, [BOUNDED, "changes_kept_max", "got '5'"]),
+    ("", {}, {"closed_in_memory_max": "-1"}, [BOUNDED, "0", "got '-1'"]),
     # What is overruled must be right as well, where it is read at all: the flag's own fault first.
     ("batch_max = 5", {"HOTBOOK_BATCH_MAX": "6"}, {"batch_max": "0"}, ["(--batch-max)"]),
 ]
@@ -186,6 +191,13 @@ def test_the_mapping_says_every_setting_as_text(load: Set) -> None:
     assert sorted(settings.as_mapping) == FIELDS
     assert settings.as_mapping["batch_max"] == "7"
     assert load(**settings.as_mapping).as_mapping == settings.as_mapping
+
+
+@pytest.mark.parametrize("given", ["", "None", None])
+def test_a_bound_may_be_left_empty(load: Set, given: str | None) -> None:
+    """closed_in_memory_max: nothing, in whatever way it is said, is no bound; 0 is one."""
+    assert load(closed_in_memory_max=given).closed_in_memory_max is None
+    assert load(closed_in_memory_max="0").closed_in_memory_max == 0
 
 
 def test_the_mapping_is_made_once(load: Set) -> None:
