@@ -23,8 +23,10 @@ from hotbook_server.journal.memory import MemoryJournal
 from hotbook_server.journal.sqlite import SqliteJournal
 from hotbook_server.journal.store import STORE_NAME
 from hotbook_server.requests import RequestKey
+from hotbook_server.rpc.positions import PositionsService
 from hotbook_server.telemetry import Telemetry
-from hotbook_shared.errors import DiskFull, FellBehind, Unreadable, VersionConflict
+from hotbook_shared.errors import DiskFull, FellBehind, PageExpired, Unreadable, VersionConflict
+from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.record import Record, encode_record, hold, with_wire
 from hotbook_shared.wire import order_to_wire
 from tests.conftest import FakeClock, StartEngine
@@ -300,6 +302,52 @@ async def test_a_reader_that_comes_late_has_the_old_bytes(start: StartBounded) -
 
     assert await reading == wires["p0"]
     assert record_in(engine, "p0").wire != wires["p0"]
+
+
+# ---------------------------------------------------------------- listings
+
+
+def lister(engine: Engine, settings: Settings, clock: FakeClock) -> Callable[..., Awaitable[Any]]:
+    """Asks for pages of two of everything that "hk" has."""
+    service = PositionsService(settings, engine, clock)
+
+    async def page(token: str = "") -> pb.ListReply:
+        asked = pb.ListRequest(hotkeys=["hk"], page_size=2, page_token=token)
+        return pb.ListReply.FromString(await service.list(asked, None))  # type: ignore[arg-type]
+
+    return page
+
+
+async def test_a_listing_is_of_one_revision(
+    start: StartBounded, settings: Settings, clock: FakeClock
+) -> None:
+    """Pages that are read after positions were replaced and cleared show what stood before."""
+    engine = await start()
+    wires = await five(engine)
+    page = lister(engine, settings, clock)
+    first = await page()
+    await do(engine, save(numbered(2, account_size=1)), Delete("hk", "p3"), Clear("hk", 4))
+    second = await page(first.next_page_token)
+    third = await page(second.next_page_token)
+
+    pages = [p.SerializeToString() for r in (first, second, third) for p in r.hotkeys[0].positions]
+    assert pages == list(wires.values())
+
+
+async def test_a_listing_that_was_cleared_begins_anew(
+    start: StartBounded, settings: Settings, clock: FakeClock
+) -> None:
+    """Where what a page shows is nowhere any more, its reader is told to begin anew."""
+    engine = await start()
+    await five(engine)
+    page = lister(engine, settings, clock)
+    first = await page()
+    await do(engine, Clear("hk", 5))
+    with _store(engine) as store:
+        store.execute("DELETE FROM changes WHERE revision <= 5")
+
+    with pytest.raises(PageExpired, match="read again from the first page"):
+        await page(first.next_page_token)
 
 
 # ---------------------------------------------------------------- damage
