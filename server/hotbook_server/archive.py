@@ -11,7 +11,7 @@ either book. What a change replaces or removes has its bytes again before the ch
 Only what a clear removes stays away: it is read from the change that made it, while that is kept.
 Whatever is read is checked by the record's digest, so that nobody is ever given another's bytes.
 
-Everything but `Away` belongs to the server's loop.
+Everything but `Away` belongs to the server's loop; an archive that a load fills, to that load.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class Away(msgspec.Struct, gc=False):
             wire = held
         if wire is None:
             raise FellBehind(
-                f"position {record.position_uuid} of {record.hotkey} was cleared while it was "
-                "being read: read again"
+                f"position {record.position_uuid} of {record.hotkey} is no longer in the store: it "
+                "was cleared while it was being read, or `hotbook verify` says more; read again"
             )
         return wire
 

@@ -49,6 +49,7 @@ from hotbook_shared.book import Book
 from hotbook_shared.errors import (
     DeadlineExceeded,
     DiskFull,
+    FellBehind,
     JournalFailed,
     RequestReused,
     Unreadable,
@@ -57,6 +58,7 @@ from hotbook_shared.model import Durability
 
 _T = TypeVar("_T")
 
+OF_THE_DISK = {Unreadable.code, FellBehind.code}
 QUIET_S = 0.001  # nobody came for so long: no more company is to be expected
 FLUSH_S = 0.5  # relaxed mode: what was acknowledged is on disk within a second
 
@@ -363,4 +365,4 @@ class Engine(Keeper):
 def _is_of_the_disk(outcome: AnyOutcome) -> bool:
     """A refusal because the disk could not be read: it is not what the book says, and asked again
     the answer may be another."""
-    return isinstance(outcome, RefusedOutcome) and outcome.code == Unreadable.code
+    return isinstance(outcome, RefusedOutcome) and outcome.code in OF_THE_DISK

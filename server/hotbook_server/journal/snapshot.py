@@ -97,16 +97,16 @@ class SqliteSnapshot:
 def _is_row_of(row: list[Any], record: Record) -> bool:
     """Whether a row says what a record says. Where the record's bytes are on disk alone they are
     the row's own, if they make this very record."""
-    held: object = record.held
-    if type(held) is not bytes:
+    wire: object = record.held
+    if type(wire) is not bytes:
         try:
             wire = decode_record(row[-2]).wire
             if not says_the_same(record, record_from(wire)):
                 return False
         except (msgspec.DecodeError, DecodeError):
             return False
-        record = with_wire(record, wire)
-    return row == [_as_bytes(value) for value in row_of(record)]
+    # A copy: the record itself may be sent away in this very moment.
+    return row == [_as_bytes(value) for value in row_of(with_wire(record, wire))]
 
 
 def _as_bytes(value: object) -> object:

@@ -160,10 +160,12 @@ class Positions(Listed):
         for uuid, record in self.by_uuid.items():
             if record.position_uuid != uuid:
                 yield f"position {record.position_uuid} stands under the uuid {uuid}"
-            held: object = record.held
-            if in_memory_only and type(held) is not bytes:
-                continue
-            if not says_the_same(record, record_from(record.wire)):
+            wire: object = record.held
+            if type(wire) is not bytes:
+                if in_memory_only:
+                    continue
+                wire = record.wire
+            if not says_the_same(record, record_from(wire)):
                 yield f"the record of position {uuid} is not that of its wire bytes"
         yield from self.differences(fresh)
         for record in self.by_uuid.values():
