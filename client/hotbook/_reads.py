@@ -72,8 +72,8 @@ class Reads:
 
     @property
     def revision(self) -> int:
-        """The revision that readers see."""
-        return self._at(None).revision
+        """The revision that readers see, or would see if it were not too old for them."""
+        return self._shown().revision
 
     @property
     def lag_ms(self) -> float:
@@ -189,10 +189,7 @@ class Reads:
         """What readers see. Raises Stale rather than show what is too old."""
         most = self._max_lag_ms if max_lag_ms is None else _lag(max_lag_ms)
         lag = 0.0 if most is None else self.lag_ms  # before the view, which is as fresh or fresher
-        view = self._view
-        if view is None:
-            said = "is closed" if self._closed else "has no book yet"
-            raise Unavailable(f"this replica of {self._target} {said}", target=self._target)
+        view = self._shown()
         if most is not None and lag > most:
             raise Stale(
                 f"the replica of {self._target} is {lag:.0f} ms old; at most {most:g} are accepted"
@@ -200,6 +197,14 @@ class Reads:
                 lag_ms=lag,
                 max_lag_ms=most,
             )
+        return view
+
+    def _shown(self) -> View:
+        """The same, however old it is."""
+        view = self._view
+        if view is None or self._closed:
+            said = "is closed" if self._closed else "has no book yet"
+            raise Unavailable(f"this replica of {self._target} {said}", target=self._target)
         return view
 
     @property
@@ -261,10 +266,10 @@ class Reads:
         return self._closed or self._follower.confirmed >= revision
 
     def _comparison(self) -> Comparison:
-        return Comparison(self._scope, lambda: self._at(None))
+        return Comparison(self._scope, self._shown)
 
     def _verified(self, problems: list[str]) -> Verification:
-        picture = self._at(None).picture
+        picture = self._shown().picture
         problems = [*problems, *picture.problems()]
         return Verification(
             revision=picture.revision,

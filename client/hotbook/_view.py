@@ -51,6 +51,8 @@ class Scope:
     """What of the book is followed. What goes beyond it is refused, never half answered."""
 
     def __init__(self, hotkeys: Iterable[str] | None, *, open_only: bool) -> None:
+        if isinstance(hotkeys, str):  # meant as one hotkey, as everywhere
+            hotkeys = [hotkeys]
         self.hotkeys = frozenset(() if hotkeys is None else _calls.hotkeys_of(hotkeys))
         if hotkeys is not None and not self.hotkeys:
             raise InvalidArgument("hotkeys is empty: name at least one, or none", field="hotkeys")
