@@ -151,9 +151,9 @@ class Settings(BaseSettings):
             raise ValueError("must be HOST:PORT")
         return value
 
-    @field_validator("closed_in_memory_max", mode="before")
+    @field_validator("follow", "pairs_file", "closed_in_memory_max", mode="before")
     @classmethod
-    def _is_number_or_empty(cls, value: Any) -> Any:
+    def _may_be_empty(cls, value: Any) -> Any:
         return None if value in ("", "None") else value
 
     @field_validator("closed_in_memory_max")

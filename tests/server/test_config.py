@@ -193,10 +193,11 @@ def test_the_mapping_says_every_setting_as_text(load: Set) -> None:
     assert load(**settings.as_mapping).as_mapping == settings.as_mapping
 
 
+@pytest.mark.parametrize("name", ["closed_in_memory_max", "follow", "pairs_file"])
 @pytest.mark.parametrize("given", ["", "None", None])
-def test_a_bound_may_be_left_empty(load: Set, given: str | None) -> None:
-    """closed_in_memory_max: nothing, in whatever way it is said, is no bound; 0 is one."""
-    assert load(closed_in_memory_max=given).closed_in_memory_max is None
+def test_what_has_no_default_may_be_left_empty(load: Set, name: str, given: str | None) -> None:
+    """Nothing, in whatever way it is said, is nothing; as a bound 0 is something."""
+    assert getattr(load(**{name: given}), name) is None
     assert load(closed_in_memory_max="0").closed_in_memory_max == 0
 
 
