@@ -3,7 +3,8 @@
 The engine is the real one over a real SQLite store. Commands come alone and several at once, which
 are then decided in one batch. Among them are restarts, and kills at every step of the write path:
 the store's files are taken as they stand at that instant, which is what `kill -9` leaves, and a new
-engine starts on them.
+engine starts on them. Beside it go replicas of the whole book and of parts, by its feed: after
+every step they answer as the list does.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from hotbook_shared.wire import position_from_wire
 from tests.conftest import FakeClock
 from tests.make import NOW_MS, content
 from tests.model.compared import are_alike, check_answer
+from tests.model.followed import Followed
 from tests.model.naive import Refusal
 from tests.model.naive_orders import ORDERS_MAX, Answer, NaiveOrders, Split
 from tests.model.strategies import HOTKEYS, PAIRS, several_commands
@@ -64,18 +66,27 @@ class BookMachine(RuleBasedStateMachine):
         self.kill_at: str | None = None
         self.asked: list[tuple[Command, RequestKey, AnyOutcome]] = []
         self.requests = 0
+        self.replicas = [
+            Followed(),
+            Followed(),
+            Followed(("ann",)),
+            Followed(open_only=True),
+            Followed(("bob",), open_only=True),
+        ]
         self.open_engine()
 
     def open_engine(self) -> None:
         async def start() -> Engine:
-            config = load_settings(
+            # The ring is so small that replicas are now and then sent on by the table.
+            self.config = load_settings(
                 data_dir=self.folder,
                 batch_wait_ms=0,
                 position_orders_max=ORDERS_MAX,
                 closed_in_memory_max=self.closed_in_memory_max,
+                feed_changes_max=6,
             )
             journal = SqliteJournal(self.folder, on_step=self.on_step)
-            engine = Engine(config, journal, self.clock, Telemetry(), self.on_step)
+            engine = Engine(self.config, journal, self.clock, Telemetry(), self.on_step)
             await engine.start()
             return engine
 
@@ -91,6 +102,7 @@ class BookMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "engine"):
+            self.break_off()
             self.loop.run_until_complete(self.engine.stop())
             self.loop.close()
             shutil.rmtree(self.root)
@@ -174,8 +186,15 @@ class BookMachine(RuleBasedStateMachine):
     def reload(self) -> None:
         assert self.loop.run_until_complete(self.engine.reload()) is False
 
+    @rule(every=st.integers(1, 3))
+    def break_off(self, every: int = 1) -> None:
+        """Connections break; replicas come back from what they have."""
+        for replica in self.replicas[::every]:
+            self.loop.run_until_complete(replica.break_off())
+
     @rule()
     def restart(self) -> None:
+        self.break_off()
         self.loop.run_until_complete(self.engine.stop())
         self.open_engine()
 
@@ -191,6 +210,7 @@ class BookMachine(RuleBasedStateMachine):
             self.engine.book.revision,
             self.naive.stands,
         )
+        self.break_off()
         self.kill_at = step
         self.die(several, keys)
         self.kill_at = None
@@ -245,6 +265,15 @@ class BookMachine(RuleBasedStateMachine):
             exposure = exposure_of(self.engine.book, hotkey, self.engine.terms.pairs)
             assert Fraction(exposure.leverage) == self.naive.portfolio(hotkey)
         assert set(held.by_hotkey) == {p.hotkey for p, _ in self.naive.stands}
+
+    @invariant()
+    def replicas_and_list_agree(self) -> None:
+        if hasattr(self, "engine"):
+            for number, replica in enumerate(self.replicas):
+                if number == self.lives % 2:
+                    continue  # one of the two whole ones sleeps through the life of an engine
+                self.loop.run_until_complete(replica.catch_up(self.engine, self.config))
+                replica.check(self.engine, self.naive)
 
     @invariant()
     def verify_finds_nothing(self) -> None:
