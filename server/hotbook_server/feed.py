@@ -244,9 +244,15 @@ class Feed:
 
     def head(self, revision: int, mark: str, digest: str, *, is_newest: bool) -> bytes:
         """What a frame says beside its changes. Protobuf messages in a row are one message."""
-        as_of_ms = int(self._as_of_s() * 1000)
+        now_ms = int(self._clock.monotonic_s() * 1000)
+        as_of_ms = int(max(self._as_of_s(), 0.0) * 1000)  # 0: a leader not heard of yet
         return raw.WatchFrame(
-            revision=revision, mark=mark, as_of_ms=as_of_ms, is_newest=is_newest, digest=digest
+            revision=revision,
+            mark=mark,
+            as_of_ms=as_of_ms,
+            lag_ms=max(now_ms - as_of_ms, 0),
+            is_newest=is_newest,
+            digest=digest,
         ).SerializeToString()
 
 

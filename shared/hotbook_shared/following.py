@@ -88,8 +88,9 @@ class Freshness:
         self._base_s = self._lately_s = INFINITY
         self._window_s = 0.0
 
-    def note(self, as_of_ms: int, now_s: float, *, is_newest: bool) -> None:
-        took_s = now_s - as_of_ms / 1000
+    def note(self, as_of_ms: int, now_s: float, *, is_newest: bool, lag_ms: int = 0) -> None:
+        """`lag_ms`: how much older than its own sending what the frame tells was already."""
+        took_s = now_s - (as_of_ms + lag_ms) / 1000
         if now_s - self._window_s > BASE_WINDOW_S:
             self._base_s, self._lately_s, self._window_s = self._lately_s, took_s, now_s
         self._lately_s = min(self._lately_s, took_s)
@@ -157,7 +158,7 @@ class Follower:
 
     def is_shown(self, frame: raw.WatchFrame, now_s: float) -> None:
         """Readers see what a frame has led to: only now may they be told how fresh it is."""
-        self.freshness.note(frame.as_of_ms, now_s, is_newest=frame.is_newest)
+        self.freshness.note(frame.as_of_ms, now_s, is_newest=frame.is_newest, lag_ms=frame.lag_ms)
 
     def start_over(self) -> None:
         """Ask for a snapshot next; what stands is still shown."""

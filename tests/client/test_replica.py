@@ -528,8 +528,8 @@ class Looked(Freshness):
         self._look = look
         self.seen: list[int] = []
 
-    def note(self, as_of_ms: int, now_s: float, *, is_newest: bool) -> None:
-        super().note(as_of_ms, now_s, is_newest=is_newest)
+    def note(self, as_of_ms: int, now_s: float, *, is_newest: bool, lag_ms: int = 0) -> None:
+        super().note(as_of_ms, now_s, is_newest=is_newest, lag_ms=lag_ms)
         self.seen.append(self._look())
 
 

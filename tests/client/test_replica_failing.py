@@ -184,6 +184,23 @@ def test_a_server_with_rare_heartbeats_is_heard_of_often_enough() -> None:
         assert replica.last_error is None
 
 
+def test_who_comes_to_a_stale_follower_is_told_how_stale_it_is(tmp_path: Path) -> None:
+    """The lag of a replica is that of the server that it follows, and more: never less."""
+    with (
+        served(tmp_path / "leader") as leader,
+        hotbook.connect(leader.target) as book,
+        server(follow=leader.target) as target,
+        hotbook.connect(target) as following,
+    ):
+        at = book.save(position()).revision
+        eventually(lambda: following.status().revision == at, "the follower has it")
+        with leader.asleep():
+            since_s = time.monotonic()
+            eventually(lambda: time.monotonic() > since_s + 1.5, "a second and a half")
+            with Replica(target) as replica:
+                assert replica.lag_ms >= (time.monotonic() - since_s) * 1000 - 300
+
+
 # -------------------------------------------------------------------- servers that come and go
 
 

@@ -126,6 +126,14 @@ def test_lag(arrivals: list[Arrival], now_s: float, lag_s: float) -> None:
     assert freshness.lag_ms(now_s) == pytest.approx(lag_s * 1000, abs=0.01)
 
 
+def test_lag_has_that_of_the_sender_in_it() -> None:
+    """What a server that follows another tells was old already when it was sent."""
+    freshness = Freshness()
+    for second in range(3):
+        freshness.note(5_000, 100.0 + second, is_newest=True, lag_ms=2_000 + second * 1_000)
+        assert freshness.lag_ms(100.0 + second) == pytest.approx(2_000 + second * 1_000)
+
+
 def test_lag_goes_on_growing_through_a_break() -> None:
     """A new connection tells nothing until its first news; by another clock it is as good."""
     freshness = Freshness()

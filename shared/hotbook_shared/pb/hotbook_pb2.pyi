@@ -946,7 +946,7 @@ class Change(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., kind: _Optional[_Union[ChangeKind, str]] = ..., position_uuid: _Optional[str] = ..., hotkey: _Optional[str] = ..., position: _Optional[_Union[Position, _Mapping]] = ..., was_open: _Optional[bool] = ...) -> None: ...
 
 class WatchFrame(_message.Message):
-    __slots__ = ("revision", "mark", "as_of_ms", "is_newest", "changes", "snapshot", "digest")
+    __slots__ = ("revision", "mark", "as_of_ms", "is_newest", "changes", "snapshot", "digest", "lag_ms")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     MARK_FIELD_NUMBER: _ClassVar[int]
     AS_OF_MS_FIELD_NUMBER: _ClassVar[int]
@@ -954,6 +954,7 @@ class WatchFrame(_message.Message):
     CHANGES_FIELD_NUMBER: _ClassVar[int]
     SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
+    LAG_MS_FIELD_NUMBER: _ClassVar[int]
     revision: int
     mark: str
     as_of_ms: int
@@ -961,7 +962,8 @@ class WatchFrame(_message.Message):
     changes: _containers.RepeatedCompositeFieldContainer[Change]
     snapshot: SnapshotPart
     digest: str
-    def __init__(self, revision: _Optional[int] = ..., mark: _Optional[str] = ..., as_of_ms: _Optional[int] = ..., is_newest: _Optional[bool] = ..., changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., snapshot: _Optional[_Union[SnapshotPart, _Mapping]] = ..., digest: _Optional[str] = ...) -> None: ...
+    lag_ms: int
+    def __init__(self, revision: _Optional[int] = ..., mark: _Optional[str] = ..., as_of_ms: _Optional[int] = ..., is_newest: _Optional[bool] = ..., changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., snapshot: _Optional[_Union[SnapshotPart, _Mapping]] = ..., digest: _Optional[str] = ..., lag_ms: _Optional[int] = ...) -> None: ...
 
 class SnapshotPart(_message.Message):
     __slots__ = ("total", "first", "positions", "is_last")
