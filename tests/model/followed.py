@@ -40,6 +40,7 @@ class Followed:
 
     async def catch_up(self, engine: Engine, settings: Settings) -> None:
         """Takes in all that the engine's feed has; comes back where it is cut off."""
+        cut_off = 0
         while (at := self._follower.picture) is None or at.revision != engine.book.revision:
             if self._frames is None:
                 service, call = FeedService(settings, engine), SimpleNamespace()
@@ -49,6 +50,8 @@ class Followed:
             try:
                 data = await anext(self._frames)
             except FellBehind:
+                cut_off += 1
+                assert cut_off < 3, "it comes back, and is cut off again and again"
                 self._frames = None
                 continue
             self._follower.take_in(raw.WatchFrame.FromString(data))
