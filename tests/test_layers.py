@@ -54,7 +54,7 @@ FLOORS = {
         ("_order_calls", "_feed_calls", "_procedures", "_pipeline", "_aio_pipeline"),
         ("_face", "_aio_face"),
         ("_order_methods", "_aio_order_methods", "_feed_methods", "_aio_feed_methods"),
-        ("_client", "_aio_client", "_view"),
+        ("_client", "_aio_client", "_view", "_pace"),
         ("_reads",),
         ("_feeding", "_aio_feeding"),
         ("_replica", "_aio_replica"),

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, overload
 
 from hotbook import _calls
+from hotbook._pace import Pace
 from hotbook._view import Scope, View
 from hotbook_shared.digest import ContentDigest
 from hotbook_shared.errors import (
@@ -61,6 +62,7 @@ class Reads:
         self._pairs = Pairs({})
         self._view: View | None = None
         self._heard_s = time.monotonic()
+        self._pace = Pace(self._heard_s)
         self._closed = False
         self._has_failed = False  # the server will not have it, whenever it is asked
         self.is_connected = False
@@ -212,7 +214,8 @@ class Reads:
         """Whether there is a book, and it is known how fresh."""
         return self._view is not None and self.lag_ms < float("inf")
 
-    def _take_in(self, frame: Any) -> None:
+    def _take_in(self, frame: Any) -> bool:
+        """Lets readers see a frame. Returns whether to watch on at another pace."""
         self._heard_s = time.monotonic()
         self._follower.take_in(frame)
         self.is_connected = True
@@ -220,6 +223,9 @@ class Reads:
         if picture is not None and not self._closed:
             self._view = View(picture, self._pairs, self._scope)
         self._follower.is_shown(frame, self._heard_s)
+        changes_pace = self._pace.note(self._follower.freshness.late_ms, self._heard_s)
+        self._follower.cursor.gather_ms = self._pace.gather_ms
+        return changes_pace and picture is not None
 
     def _lost(self, error: HotbookError) -> None:
         """The feed has ended. A replica that was filled never gives up."""

@@ -126,17 +126,23 @@ class Replica(Fed):
         """Until it is closed: the feed, from what there is."""
         pauses = backoff()
         while not (self._closed or self._has_failed):
-            self._follower.freshness.begin()
             error: HotbookError = Unavailable("the feed ended", target=self._target)
             try:
-                pairs = self._ask(_order_calls.trade_pairs(), STALL_S)
-                self._learn_pairs(pairs)
+                if not self.is_connected:
+                    self._follower.freshness.begin()
+                    pairs = self._ask(_order_calls.trade_pairs(), STALL_S)
+                    self._learn_pairs(pairs)
                 request = self._follower.cursor.request()
                 with closing(self._transport.stream("WatchRecords", request, STALL_S)) as frames:
                     for frame in frames:
-                        self._take_in(frame)
+                        changes_pace = self._take_in(frame)
                         self._tell()
                         pauses = backoff()
+                        if changes_pace:
+                            break
+                    else:
+                        raise error
+                continue
             except HotbookError as failure:
                 error = failure
             except Exception as failure:  # whatever it is, a new snapshot does not stand on it

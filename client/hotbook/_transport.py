@@ -11,9 +11,14 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 import grpc
+from grpc import experimental
 
 from hotbook._connection import OPTIONS, Connection, Patience
 from hotbook_shared.errors import DeadlineExceeded
+
+# Whoever reads a stream waits for it himself: a thread of gRPC's between the two would cost a turn
+# of the interpreter's lock for each message, and busy threads make those dear.
+OWN_OPTIONS = [(experimental.ChannelOptions.SingleThreadedUnaryStream, 1)]
 
 
 class Transport(Connection):
@@ -21,7 +26,7 @@ class Transport(Connection):
 
     def __init__(self, target: str) -> None:
         super().__init__(target)
-        self._channel = grpc.insecure_channel(target, options=OPTIONS)
+        self._channel = grpc.insecure_channel(target, options=[*OPTIONS, *OWN_OPTIONS])
         self._open(self._channel)
 
     def call(self, method: str, request: Any, timeout_s: float) -> Any:

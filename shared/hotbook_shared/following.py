@@ -47,6 +47,8 @@ class Cursor:
         self._mark = mark
         self._with_snapshot = with_snapshot
         self._heartbeat_ms = heartbeat_ms
+        self.gather_ms = 0
+        """How long the sender is to gather changes before it sends them."""
 
     def request(self) -> pb.WatchRequest:
         """What to ask for, the first time or after a break."""
@@ -57,6 +59,7 @@ class Cursor:
             open_only=self.open_only,
             with_snapshot=self._with_snapshot,
             heartbeat_ms=self._heartbeat_ms,
+            gather_ms=self.gather_ms,
         )
 
     def take_in(self, frame: Any) -> None:
@@ -79,6 +82,8 @@ class Freshness:
     def __init__(self) -> None:
         self._known_s = self._newest_s = -INFINITY
         self._base_s = INFINITY
+        self.late_ms = 0.0
+        """How much later the last frame came than it could have."""
         self.begin()
 
     def begin(self) -> None:
@@ -95,6 +100,7 @@ class Freshness:
             self._base_s, self._lately_s, self._window_s = self._lately_s, took_s, now_s
         self._lately_s = min(self._lately_s, took_s)
         self._base_s = min(self._base_s, self._lately_s)
+        self.late_ms = (took_s - self._base_s) * 1000
         if is_newest:
             self._newest_s = max(self._newest_s, as_of_ms / 1000)
 

@@ -317,6 +317,20 @@ def test_heartbeats_come_while_nothing_happens(book: hotbook.Client, served: Ser
     assert took_s < 5
 
 
+def test_changes_are_gathered_for_as_long_as_was_asked(
+    book: hotbook.Client, served: Served
+) -> None:
+    """What happens within that time comes in one frame; none of it is left out."""
+    now = several(book)
+    with watching(served.target, from_revision=now, gather_ms=1_000) as watch:
+        watch.next()  # it follows
+        last = [book.save(closed(f"gathered-{n}")).revision for n in range(20)][-1]
+        frames = [frame for frame in watch.until(last) if frame.changes]
+
+    assert revisions(frames) == list(range(now + 1, last + 1))
+    assert len(frames) <= 2, "twenty saves take a fraction of a second"
+
+
 PARTS: list[tuple[dict[str, Any], set[str], list[tuple[int, str]]]] = [
     # What is asked, the uuids of the snapshot, and the kinds and uuids of the changes.
     ({"hotkeys": ["ann"]}, {"a", "b"}, [(1, "a"), (1, "d"), (2, "d"), (3, "")]),
@@ -378,6 +392,7 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("mark", {"from_revision": 1, "mark": "x" * 129}),
     ("heartbeat_ms", {"heartbeat_ms": 9}),
     ("heartbeat_ms", {"heartbeat_ms": 60_001}),
+    ("gather_ms", {"gather_ms": 1_001}),
 ]
 
 

@@ -22,6 +22,7 @@ from hotbook_shared.record import ChangeKind, Record
 
 HEARTBEAT_LEAST_MS = 10
 HEARTBEAT_MOST_MS = 60_000
+GATHER_MOST_MS = 1_000
 MARK_MAX = 128
 
 
@@ -34,7 +35,7 @@ class FeedService:
     # ---------------------------------------------------------------- watching
 
     async def watch(self, request: pb.WatchRequest, call: Call) -> AsyncIterator[bytes]:
-        part, beat_s = self._part(request), self._heartbeat_s(request)
+        part, beat_s, gather_s = self._part(request), *self._pace(request)
         call.when_stalled = self._stalled
         with self._feed.watching():
             revision = request.from_revision
@@ -52,10 +53,12 @@ class FeedService:
             if (rest := self._feed.remainder(cursor, revision)) is not None:
                 yield self._frame([rest], part)
                 cursor += 1
-            async for frame in self._live(cursor, part, beat_s):
+            async for frame in self._live(cursor, part, beat_s, gather_s):
                 yield frame
 
-    async def _live(self, cursor: int, part: Part, beat_s: float) -> AsyncIterator[bytes]:
+    async def _live(
+        self, cursor: int, part: Part, beat_s: float, gather_s: float
+    ) -> AsyncIterator[bytes]:
         """What the ring has for a cursor, and heartbeats while it has nothing: one at once."""
         feed = self._feed
         while True:
@@ -66,6 +69,8 @@ class FeedService:
                 frame, cursor = feed.frame(cursor, part)
                 yield frame
             await feed.arrival(beat_s)
+            if gather_s and cursor != feed.end:
+                await asyncio.sleep(gather_s)
 
     def _frame(self, commits: list[Published], part: Part) -> bytes:
         """Commits that are not in the ring, or not all of one."""
@@ -185,7 +190,8 @@ class FeedService:
         open_only = isinstance(request, pb.WatchRequest) and request.open_only
         return Part(request.hotkeys, open_only=open_only)
 
-    def _heartbeat_s(self, request: pb.WatchRequest) -> float:
+    def _pace(self, request: pb.WatchRequest) -> tuple[float, float]:
+        """How long nothing may be sent, and how long changes are gathered, in seconds."""
         if len(request.mark) > MARK_MAX:
             raise InvalidArgument("mark is not one of this server's", field="mark")
         asked = request.heartbeat_ms or self._settings.watch_heartbeat_ms
@@ -194,7 +200,12 @@ class FeedService:
                 f"heartbeat_ms must be {HEARTBEAT_LEAST_MS} to {HEARTBEAT_MOST_MS}, not {asked}",
                 field="heartbeat_ms",
             )
-        return asked / 1000
+        if request.gather_ms > GATHER_MOST_MS:
+            raise InvalidArgument(
+                f"gather_ms must be at most {GATHER_MOST_MS}, not {request.gather_ms}",
+                field="gather_ms",
+            )
+        return asked / 1000, request.gather_ms / 1000
 
 
 def _of(record: Record | None, hotkeys: frozenset[str]) -> Record | None:

@@ -201,6 +201,8 @@ class Guard:
             stalled = True
         except HotbookError as error:
             await self._refuse(call, error)
+        except grpc.aio.InternalError as error:  # what gRPC says of a write to one who has left
+            log.debug("the reader has left", rpc=call.method, reason=str(error))
         except Exception as error:
             await self._fail(call, error)
         finally:

@@ -914,20 +914,22 @@ class DigestsReply(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., hotkeys: _Optional[_Iterable[_Union[HotkeyDigest, _Mapping]]] = ...) -> None: ...
 
 class WatchRequest(_message.Message):
-    __slots__ = ("from_revision", "mark", "hotkeys", "open_only", "with_snapshot", "heartbeat_ms")
+    __slots__ = ("from_revision", "mark", "hotkeys", "open_only", "with_snapshot", "heartbeat_ms", "gather_ms")
     FROM_REVISION_FIELD_NUMBER: _ClassVar[int]
     MARK_FIELD_NUMBER: _ClassVar[int]
     HOTKEYS_FIELD_NUMBER: _ClassVar[int]
     OPEN_ONLY_FIELD_NUMBER: _ClassVar[int]
     WITH_SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_MS_FIELD_NUMBER: _ClassVar[int]
+    GATHER_MS_FIELD_NUMBER: _ClassVar[int]
     from_revision: int
     mark: str
     hotkeys: _containers.RepeatedScalarFieldContainer[str]
     open_only: bool
     with_snapshot: bool
     heartbeat_ms: int
-    def __init__(self, from_revision: _Optional[int] = ..., mark: _Optional[str] = ..., hotkeys: _Optional[_Iterable[str]] = ..., open_only: _Optional[bool] = ..., with_snapshot: _Optional[bool] = ..., heartbeat_ms: _Optional[int] = ...) -> None: ...
+    gather_ms: int
+    def __init__(self, from_revision: _Optional[int] = ..., mark: _Optional[str] = ..., hotkeys: _Optional[_Iterable[str]] = ..., open_only: _Optional[bool] = ..., with_snapshot: _Optional[bool] = ..., heartbeat_ms: _Optional[int] = ..., gather_ms: _Optional[int] = ...) -> None: ...
 
 class Change(_message.Message):
     __slots__ = ("revision", "kind", "position_uuid", "hotkey", "position", "was_open")
