@@ -190,9 +190,13 @@ class Reads:
     def _at(self, max_lag_ms: float | None) -> View:
         """What readers see. Raises Stale rather than show what is too old."""
         most = self._max_lag_ms if max_lag_ms is None else _lag(max_lag_ms)
-        lag = 0.0 if most is None else self.lag_ms  # before the view, which is as fresh or fresher
         view = self._shown()
-        if most is not None and lag > most:
+        if most is None:
+            return view
+        lag = self.lag_ms
+        while self._view is not view:  # another came meanwhile, and the lag may be that one's
+            view, lag = self._shown(), self.lag_ms
+        if lag > most:
             raise Stale(
                 f"the replica of {self._target} is {lag:.0f} ms old; at most {most:g} are accepted"
                 + (f" (last: {self.last_error.message})" if self.last_error else ""),

@@ -93,6 +93,11 @@ class Freshness:
         self._base_s = self._lately_s = INFINITY
         self._window_s = 0.0
 
+    def forget(self) -> None:
+        """A snapshot takes the place of what was known: it may be of an earlier time, as that of
+        another server that is behind."""
+        self._known_s = self._newest_s = -INFINITY
+
     def note(self, as_of_ms: int, now_s: float, *, is_newest: bool, lag_ms: int = 0) -> None:
         """`lag_ms`: how much older than its own sending what the frame tells was already."""
         took_s = now_s - (as_of_ms + lag_ms) / 1000
@@ -150,6 +155,7 @@ class Follower:
         if frame.HasField("snapshot"):
             if (book := self._collect(frame)) is not None:
                 self._show(book.picture(), frame)
+                self.freshness.forget()
                 self.book, changes = book, None
                 self.snapshots += 1
         elif frame.changes:

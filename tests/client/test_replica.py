@@ -6,6 +6,7 @@ come and go that of test_replica_failing.py.
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import threading
@@ -549,3 +550,56 @@ def test_no_reader_gets_an_old_answer_for_a_fresh_one() -> None:
     take_in(part(10, "ab"), frame(11, change(11)), frame(12, change(12)))
 
     assert looked.seen == [10, 11, 12]
+
+
+def test_a_snapshot_is_shown_as_no_fresher_than_it_is() -> None:
+    """What another server says instead, which may be behind, is refused until its own news tells
+    how old it is; also where a reader looks while it is being taken in."""
+    fed = Reads("127.0.0.1:1", None, open_only=False, max_lag_ms=None)
+    seen: list[int | None] = []
+
+    def look() -> None:
+        with contextlib.suppress(hotbook.Stale, hotbook.Unavailable):
+            seen.append(fed.view(max_lag_ms=60_000).revision)
+
+    def take_in(one: Any, *, is_newest: bool) -> None:
+        one.as_of_ms, one.is_newest = round(time.monotonic() * 1000), is_newest
+        fed._take_in(one)
+        look()
+
+    take_in(part(10, "ab"), is_newest=False)
+    take_in(frame(11, change(11)), is_newest=True)
+    fed._follower.freshness.begin()
+    look()
+    take_in(part(3, "z"), is_newest=False)
+    take_in(frame(3), is_newest=False)
+    take_in(frame(4, change(4)), is_newest=True)
+
+    assert seen == [11, 11, 4]
+
+
+class Interrupted(Reads):
+    """A replica that is given another frame whenever a reader has looked how old it is."""
+
+    next_frame: Callable[[], None] = staticmethod(lambda: None)
+
+    @property
+    def lag_ms(self) -> float:
+        lag_ms = super().lag_ms
+        self.next_frame()
+        return lag_ms
+
+
+def test_a_lag_is_that_of_the_answer() -> None:
+    """A view that takes the place of another while a reader looks is not taken for as fresh."""
+    fed = Interrupted("127.0.0.1:1", None, open_only=False, max_lag_ms=None)
+    fed._take_in(part(10, "ab"))
+    fed._take_in(frame(10, as_of_ms=round(time.monotonic() * 1000), is_newest=True))
+
+    def lead_back() -> None:
+        fed.next_frame = lambda: None  # type: ignore[method-assign]
+        fed._take_in(part(3, "z"))
+
+    fed.next_frame = lead_back  # type: ignore[method-assign]
+    with pytest.raises(hotbook.Stale):
+        fed.view(max_lag_ms=60_000)

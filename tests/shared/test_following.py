@@ -271,6 +271,20 @@ def test_a_snapshot_may_lead_back() -> None:
     assert follower.cursor.request().from_revision == 3
 
 
+def test_a_snapshot_is_not_as_fresh_as_what_stood_before() -> None:
+    """It may come from a server that is behind: only its own news tells how old it is."""
+    follower = filled(revision=10)
+    follower.is_shown(frame(10, as_of_ms=1_000, is_newest=True), 100.0)
+    follower.freshness.begin()
+    assert follower.freshness.lag_ms(101.0) == pytest.approx(1_000)
+
+    follower.take_in(part(3, "z"))
+    assert follower.freshness.lag_ms(101.0) == float("inf")
+    follower.is_shown(frame(3, as_of_ms=7_000, is_newest=True), 101.0)
+
+    assert follower.freshness.lag_ms(102.0) == pytest.approx(1_000)
+
+
 def test_a_digest_confirms_a_whole_book_only() -> None:
     """That of a part cannot be compared: it is of everything."""
     whole, some = filled(), filled(**SOME)
