@@ -13,7 +13,6 @@ from typing import Any
 
 import grpc
 import msgspec
-from google.protobuf.message import DecodeError
 
 from hotbook_server.clock import Clock
 from hotbook_server.commands import AnyOutcome
@@ -25,7 +24,7 @@ from hotbook_server.logs import log
 from hotbook_shared.answers import trade_pair_from_wire
 from hotbook_shared.book import Book
 from hotbook_shared.errors import ReadOnly, Unavailable
-from hotbook_shared.following import Follower, OutOfStep
+from hotbook_shared.following import Follower
 from hotbook_shared.pairs import Pairs
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.pb import hotbook_pb2_grpc as stubs
@@ -77,7 +76,9 @@ class Following(Keeper):
 
     async def stop(self) -> None:
         self.refuse_new_work()
-        await self._end()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait((self._task,))
         await self._channel.close()
 
     @property
@@ -87,7 +88,7 @@ class Following(Keeper):
 
     def as_of_s(self) -> float:
         now_s = self._clock.monotonic_s()
-        return now_s - self._follower.freshness.lag_ms(now_s) / 1000
+        return max(now_s - self._follower.freshness.lag_ms(now_s) / 1000, 0.0)
 
     # ---------------------------------------------------------------- commands
 
@@ -99,16 +100,15 @@ class Following(Keeper):
         )
 
     async def rebuild(self) -> bool:
-        wrong = has_problems(self.book)
+        wrong = await asyncio.to_thread(has_problems, self.book.copy())
         self.book.positions.rebuild()
         return wrong
 
     async def reload(self) -> bool:
         """Takes the leader's whole book anew."""
-        wrong, before = has_problems(self.book), (self.book.revision, self.book.digest)
-        await self._end()
+        before = self.book.revision, self.book.digest
+        wrong = await asyncio.to_thread(has_problems, self.book.copy())
         self._follower.start_over()
-        self._filled.clear()
         self._begin()
         await self._filled.wait()
         same_revision = before[0] == self.book.revision
@@ -127,12 +127,12 @@ class Following(Keeper):
     # ---------------------------------------------------------------- following
 
     def _begin(self) -> None:
-        self._task = asyncio.create_task(self._follow(), name="hotbook-following")
-
-    async def _end(self) -> None:
+        """Follows from now on, in place of the task that did so. A task that is cancelled takes in
+        nothing more, so that there is one of them, whoever else asks and whoever leaves."""
         if self._task is not None:
             self._task.cancel()
-            await asyncio.wait((self._task,))
+        self._filled.clear()
+        self._task = asyncio.create_task(self._follow(), name="hotbook-following")
 
     async def _follow(self) -> None:
         """For ever: the leader's feed, from what there is."""
@@ -149,9 +149,9 @@ class Following(Keeper):
                 why = error_from_call(failure).message
             except TimeoutError:
                 why = f"nothing came for {STALL_S:g} s"
-            except (OutOfStep, DecodeError) as failure:
+            except Exception as failure:  # whatever it is, a new snapshot does not stand on it
                 self._follower.start_over()
-                why = str(failure)
+                why = f"its feed cannot be followed: {failure!r}"
             if self._is_connected:
                 log.warning("the leader is lost", leader=self.leader, reason=why)
             self._is_connected, self._why = False, why
@@ -194,10 +194,11 @@ class Following(Keeper):
             self.feed.restart(frame.revision, frame.mark, self.book.digest)
             log.info("filled", leader=self.leader, revision=frame.revision,
                      positions=len(self.book.positions.by_uuid))  # fmt: skip
-            self._filled.set()
         elif changes:
             self.feed.publish(changes, frame.mark, self.book.digest)
         self._follower.is_shown(frame, self._clock.monotonic_s())
+        if frame.is_newest and self._follower.picture is not None:  # it is known how fresh
+            self._filled.set()
         if self._progress is not None and frame.HasField("snapshot"):
             part = frame.snapshot
             self._progress(part.first + len(part.positions), part.total)

@@ -597,9 +597,9 @@ def test_a_lag_is_that_of_the_answer() -> None:
     fed._take_in(frame(10, as_of_ms=round(time.monotonic() * 1000), is_newest=True))
 
     def lead_back() -> None:
-        fed.next_frame = lambda: None  # type: ignore[method-assign]
+        fed.next_frame = lambda: None
         fed._take_in(part(3, "z"))
 
-    fed.next_frame = lead_back  # type: ignore[method-assign]
+    fed.next_frame = lead_back
     with pytest.raises(hotbook.Stale):
         fed.view(max_lag_ms=60_000)
