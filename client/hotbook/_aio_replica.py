@@ -7,7 +7,6 @@ Readers never wait for any of it.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from contextlib import aclosing
 from types import TracebackType
@@ -67,7 +66,7 @@ class Replica(Fed):
 
         Raises what the server says, or Unavailable where nothing comes for `timeout_s`.
         """
-        self._heard_s = time.monotonic()
+        self._starts()
         await self._begin()
         try:
             while not self._is_settled() and (left_s := self._left_s(self._timeout_s)) > 0:

@@ -63,7 +63,7 @@ class Reads:
         self._view: View | None = None
         self._heard_s = time.monotonic()
         self._pace = Pace(self._heard_s)
-        self._closed = False
+        self._started = self._closed = False
         self._has_failed = False  # the server will not have it, whenever it is asked
         self.is_connected = False
         """Whether the feed is being followed at this moment."""
@@ -212,6 +212,14 @@ class Reads:
             said = "is closed" if self._closed else "has no book yet"
             raise Unavailable(f"this replica of {self._target} {said}", target=self._target)
         return view
+
+    def _starts(self) -> None:
+        """Begins its one life."""
+        if self._started or self._closed:
+            raise InvalidArgument(
+                f"this replica of {self._target} was started or closed already: make another"
+            )
+        self._started, self._heard_s = True, time.monotonic()
 
     @property
     def _is_filled(self) -> bool:

@@ -511,6 +511,17 @@ def test_closing_while_others_read_and_wait(shared_target: str, client: hotbook.
             assert {type(future.result(PATIENCE_S)) for future in ended} == {Unavailable}
 
 
+def test_a_replica_has_one_life(shared_target: str) -> None:
+    """Started twice or after its end, it says so, and one that lives goes on."""
+    made = Replica(shared_target)
+    with made:
+        with pytest.raises(InvalidArgument, match="make another"):
+            made.start()
+        assert made.verify().ok
+    with pytest.raises(InvalidArgument, match="make another"):
+        made.start()
+
+
 def test_before_it_is_started_there_is_no_book(shared_target: str) -> None:
     """Unavailable, at once."""
     made = Replica(shared_target)
