@@ -116,6 +116,20 @@ def test_a_revision_that_is_not_kept_begins_with_the_whole_book() -> None:
     assert words(told.out)[1:] == [["1", "open", "hk"]]
 
 
+def test_the_whole_book_comes_to_its_end_before_watch_does() -> None:
+    """A snapshot of several frames is told to its last position, though the first is of the
+    revision that was asked for."""
+    with server() as target, hotbook.connect(target) as book:
+        wide = {"note": "x" * 60_000}
+        book.save_many(closed(f"{n:02}", extra=wide) for n in range(25))
+        told = tell(target, "watch", "--snapshot", "--until-revision=25")
+
+    assert told.out.splitlines()[0] == "the book at revision 25: 25 positions"
+    assert sorted(line.split()[-1] for line in told.out.splitlines()[1:]) == [
+        f"{n:02}" for n in range(25)
+    ]
+
+
 CHANGED = [
     (["7"], ["c"], "revision 8: 1 position, 0 removed"),
     (["8"], [], "revision 8: 0 positions, 0 removed"),

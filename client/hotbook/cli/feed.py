@@ -46,7 +46,7 @@ def watch(
                 for line in _lines(update, asked.as_json):
                     click.echo(line)
                 sys.stdout.flush()
-                if until_revision is not None and update.revision >= until_revision:
+                if until_revision is not None and _has_come(update, until_revision):
                     return
         except KeyboardInterrupt:
             return
@@ -76,6 +76,11 @@ def changed(asked: Asked, revision: int, open_too: bool, hotkeys: tuple[str, ...
     else:
         told += f", {len(found.removed):,} removed"
     click.echo(f"revision {found.revision:,}: {told}", err=True)
+
+
+def _has_come(update: api.Update, revision: int) -> bool:
+    """Whether everything up to a revision has been told: of a snapshot, all its parts."""
+    return update.revision >= revision and (update.snapshot is None or update.ends_snapshot)
 
 
 def _lines(update: api.Update, as_json: bool) -> Iterator[str]:
