@@ -48,15 +48,17 @@ class FeedMethods(Face):
         self,
         revision: int,
         *,
+        mark: str = "",
         open_too: bool = False,
         hotkeys: Iterable[str] | None = None,
         timeout_s: float | None = None,
     ) -> Changed:
         """What has changed since a revision, and with `open_too` all that is open, in one call.
 
-        `timeout_s` is how long it may stand still.
+        With `mark`, that of the answer whose revision it is, another book is not taken for the
+        same. `timeout_s` is how long it may stand still.
         """
-        request = _feed_calls.list_changed(revision, open_too, hotkeys)
+        request = _feed_calls.list_changed(revision, mark, open_too, hotkeys)
         changed = answers.Changing()
         async with aclosing(self._frames("ListChanged", request, timeout_s)) as frames:
             async for frame in frames:

@@ -36,12 +36,12 @@ def watching(
 
 
 def list_changed(
-    since_revision: int, open_too: bool, hotkeys: Iterable[str] | None
+    since_revision: int, mark: str, open_too: bool, hotkeys: Iterable[str] | None
 ) -> pb.ListChangedRequest:
     names = named(hotkeys)
     return built(
         lambda: pb.ListChangedRequest(
-            since_revision=since_revision, open_too=open_too, hotkeys=names
+            since_revision=since_revision, mark=mark, open_too=open_too, hotkeys=names
         )
     )
 

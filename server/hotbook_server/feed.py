@@ -59,7 +59,8 @@ class Published:
         self.revision = changes[-1].revision
         self.mark = mark
         self.digest = digest  # of the whole book after it, where that is known
-        self.size = sum(len(change.record.wire) for change in changes if change.record is not None)
+        positions = (change.record.wire for change in changes if change.record is not None)
+        self.size = 2 * sum(map(len, positions))  # as records, and encoded for watchers
 
     def encoded(self, part: Part) -> bytes:
         """The `changes` of a frame, as far as they belong to a part of the book."""

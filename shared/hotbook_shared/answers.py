@@ -214,6 +214,7 @@ class Changing:
     def done(self) -> Changed:
         return Changed(
             revision=self._last.revision,
+            mark=self._last.mark,
             positions=tuple(self._positions),
             removed=tuple(self._removed),
             is_whole=self._last.is_whole,

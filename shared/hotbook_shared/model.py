@@ -418,9 +418,11 @@ class Changed(_Noun, frozen=True, kw_only=True):
 
     revision: int
     """Ask for what has changed since this one next time."""
+    mark: str
+    """Give it back with the revision: it shows that it is the same book."""
     positions: tuple[Position, ...]
     removed: tuple[str, ...]
     """The uuids of what stood then, and stands no more."""
     is_whole: bool
-    """The changes are no longer kept, or a hotkey was cleared: `positions` is everything, and what
-    is not in it is gone."""
+    """The changes are no longer kept, the book is another, or a hotkey was cleared: `positions` is
+    everything, and what is not in it is gone."""

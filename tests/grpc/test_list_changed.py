@@ -236,10 +236,11 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("hotkeys[1]", {"hotkeys": ["fine", ""]}),
     ("hotkeys[0]", {"hotkeys": ["x" * 300]}),
     ("hotkeys", {"hotkeys": [f"hk{n}" for n in range(10_001)]}),
+    ("mark", {"mark": "x" * 129}),
 ]
 
 
-@pytest.mark.parametrize(("field", "asked"), BAD, ids=["empty", "long", "many"])
+@pytest.mark.parametrize(("field", "asked"), BAD, ids=["empty", "long", "many", "mark"])
 def test_bad_requests_are_refused_by_field(
     shared_target: str, field: str, asked: dict[str, Any]
 ) -> None:
@@ -247,6 +248,24 @@ def test_bad_requests_are_refused_by_field(
     with grpc.insecure_channel(shared_target) as channel:
         sent = pb.ListChangedRequest(**asked).SerializeToString()
         assert refusal(channel, "ListChanged", sent) == (INVALID, field)
+
+
+def test_a_mark_shows_that_the_book_is_another(book: hotbook.Client, served: Served) -> None:
+    """With the mark of an earlier answer the changes come; with another history's, the book."""
+    book.save(closed("first"))
+    seen = book.changed_since(0)
+    book.save(closed("second"))
+
+    same = book.changed_since(seen.revision, mark=seen.mark)
+    other = book.changed_since(seen.revision, mark="0" * 32)
+
+    assert [p.position_uuid for p in same.positions] == ["second"]
+    assert same.is_whole == (served.server.settings.feed_changes_max == 1 and is_in_memory(served))
+    assert (other.is_whole, len(other.positions), other.mark) == (True, 2, same.mark)
+
+
+def is_in_memory(served: Served) -> bool:
+    return not served.server.settings.on_disk
 
 
 def test_a_follower_of_the_whole_book_by_polls(book: hotbook.Client, served: Served) -> None:

@@ -86,8 +86,9 @@ def test_the_ring_holds_the_newest_changes_up_to_its_bound(make_feed: MakeFeed, 
 
 
 def test_the_ring_is_bounded_in_bytes_as_well(make_feed: MakeFeed) -> None:
-    """However few the changes, their positions take no more than feed_max_bytes."""
-    feed = make_feed(feed_max_bytes=40_000)
+    """However few the changes, their positions take no more than feed_max_bytes, encoded copies
+    for watchers included."""
+    feed = make_feed(feed_max_bytes=80_000)
     heavy = position(orders=tuple(order(n, extra={"weight": "x" * 1000}) for n in range(5)))
     for revision in range(1, 41):
         feed.publish([Change.saved(record(heavy, 1, revision))], mark(revision), "")

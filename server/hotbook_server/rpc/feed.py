@@ -130,8 +130,10 @@ class FeedService:
         call: Call,  # noqa: ARG002
     ) -> AsyncIterator[bytes]:
         hotkeys = self._part(request).hotkeys
-        commits = await self._since(request.since_revision)
-        revision = self._feed.revision  # nothing is awaited between here and `records`
+        _check_mark(request.mark)
+        commits = await self._since(request.since_revision, request.mark)
+        # Nothing is awaited between here and `records`.
+        revision, mark = self._feed.revision, self._feed.mark
         changed = None if commits is None else _changed(commits, hotkeys)
         removed: list[str] = []
         if changed is None:
@@ -151,10 +153,13 @@ class FeedService:
                 total=len(records),
                 positions=positions,
                 removed=removed if first == 0 else (),
+                mark=mark,
             ).SerializeToString()
 
-    async def _since(self, revision: int) -> list[Published] | None:
+    async def _since(self, revision: int, mark: str) -> list[Published] | None:
         """All commits after a revision; None where they are no longer kept, or never were."""
+        if mark and not await self._has(revision, mark):
+            return None
         commits: list[Published] = []
         while (cursor := self._feed.seek(revision)) is None:
             if revision > self._feed.revision:
@@ -192,8 +197,7 @@ class FeedService:
 
     def _pace(self, request: pb.WatchRequest) -> tuple[float, float]:
         """How long nothing may be sent, and how long changes are gathered, in seconds."""
-        if len(request.mark) > MARK_MAX:
-            raise InvalidArgument("mark is not one of this server's", field="mark")
+        _check_mark(request.mark)
         asked = request.heartbeat_ms or self._settings.watch_heartbeat_ms
         if not HEARTBEAT_LEAST_MS <= asked <= HEARTBEAT_MOST_MS:
             raise InvalidArgument(
@@ -206,6 +210,11 @@ class FeedService:
                 field="gather_ms",
             )
         return asked / 1000, request.gather_ms / 1000
+
+
+def _check_mark(mark: str) -> None:
+    if len(mark) > MARK_MAX:
+        raise InvalidArgument("mark is not one of this server's", field="mark")
 
 
 def _of(record: Record | None, hotkeys: frozenset[str]) -> Record | None:

@@ -980,25 +980,29 @@ class SnapshotPart(_message.Message):
     def __init__(self, total: _Optional[int] = ..., first: _Optional[int] = ..., positions: _Optional[_Iterable[_Union[Position, _Mapping]]] = ..., is_last: _Optional[bool] = ...) -> None: ...
 
 class ListChangedRequest(_message.Message):
-    __slots__ = ("since_revision", "open_too", "hotkeys")
+    __slots__ = ("since_revision", "open_too", "hotkeys", "mark")
     SINCE_REVISION_FIELD_NUMBER: _ClassVar[int]
     OPEN_TOO_FIELD_NUMBER: _ClassVar[int]
     HOTKEYS_FIELD_NUMBER: _ClassVar[int]
+    MARK_FIELD_NUMBER: _ClassVar[int]
     since_revision: int
     open_too: bool
     hotkeys: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, since_revision: _Optional[int] = ..., open_too: _Optional[bool] = ..., hotkeys: _Optional[_Iterable[str]] = ...) -> None: ...
+    mark: str
+    def __init__(self, since_revision: _Optional[int] = ..., open_too: _Optional[bool] = ..., hotkeys: _Optional[_Iterable[str]] = ..., mark: _Optional[str] = ...) -> None: ...
 
 class ChangedFrame(_message.Message):
-    __slots__ = ("revision", "is_whole", "total", "positions", "removed")
+    __slots__ = ("revision", "is_whole", "total", "positions", "removed", "mark")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     IS_WHOLE_FIELD_NUMBER: _ClassVar[int]
     TOTAL_FIELD_NUMBER: _ClassVar[int]
     POSITIONS_FIELD_NUMBER: _ClassVar[int]
     REMOVED_FIELD_NUMBER: _ClassVar[int]
+    MARK_FIELD_NUMBER: _ClassVar[int]
     revision: int
     is_whole: bool
     total: int
     positions: _containers.RepeatedCompositeFieldContainer[Position]
     removed: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, revision: _Optional[int] = ..., is_whole: _Optional[bool] = ..., total: _Optional[int] = ..., positions: _Optional[_Iterable[_Union[Position, _Mapping]]] = ..., removed: _Optional[_Iterable[str]] = ...) -> None: ...
+    mark: str
+    def __init__(self, revision: _Optional[int] = ..., is_whole: _Optional[bool] = ..., total: _Optional[int] = ..., positions: _Optional[_Iterable[_Union[Position, _Mapping]]] = ..., removed: _Optional[_Iterable[str]] = ..., mark: _Optional[str] = ...) -> None: ...
