@@ -205,7 +205,8 @@ STEPS: list[Step] = [
     lambda book, _: book.status(),
 ]  # fmt: skip
 OF_ONE_RUN = re.compile(
-    r"127\.0\.0\.1:\d+|(?:book_id|data_dir|listen|mark)'?[=:] ?'[^']*'|telemetry=\{.*?\}|/\S*/(?=\w+)"
+    r"127\.0\.0\.1:\d+|(?:book_id|data_dir|listen|mark)'?[=:] ?'[^']*'"
+    r"|telemetry=\{.*?\}|/\S*/(?=\w+)"
     r"|(?:updated|started|now)_ms=\d+|correlation_id'?: '\w+'"
     r"|digest='\w+'(?=, (?:started_ms|positions=\d+, open_positions))"  # of times as well
 )
