@@ -38,8 +38,8 @@ class FeedService:
         part, beat_s, gather_s = self._part(request), *self._pace(request)
         call.when_stalled = self._stalled
         with self._feed.watching():
-            revision = request.from_revision
-            mark = request.mark
+            revision, mark = request.from_revision, request.mark
+            quarantined = self._keeper.quarantined
             if not request.HasField("from_revision") and not request.with_snapshot:
                 revision, mark = self._feed.revision, self._feed.mark
             elif request.with_snapshot or not await self._has(revision, mark):
@@ -48,6 +48,10 @@ class FeedService:
                     yield frame
             while (cursor := self._feed.seek(revision, mark)) is None:
                 commits = await self._stored(revision)
+                if self._keeper.quarantined != quarantined:
+                    raise FellBehind(
+                        "damage was set aside meanwhile: watch again from what you have"
+                    )
                 revision, mark = commits[-1].revision, commits[-1].mark
                 yield self._frame(commits, part)
             if (rest := self._feed.remainder(cursor, revision)) is not None:
@@ -131,10 +135,9 @@ class FeedService:
     ) -> AsyncIterator[bytes]:
         hotkeys = self._part(request).hotkeys
         _check_mark(request.mark)
-        commits = await self._since(request.since_revision, request.mark)
+        changed = await self._changed_since(request.since_revision, request.mark, hotkeys)
         # Nothing is awaited between here and `records`.
         revision, mark = self._feed.revision, self._feed.mark
-        changed = None if commits is None else _changed(commits, hotkeys)
         removed: list[str] = []
         if changed is None:
             records = self._records(hotkeys, open_only=False)
@@ -156,22 +159,29 @@ class FeedService:
                 mark=mark,
             ).SerializeToString()
 
-    async def _since(self, revision: int, mark: str) -> list[Published] | None:
-        """All commits after a revision; None where they are no longer kept, or never were."""
+    async def _changed_since(
+        self, revision: int, mark: str, hotkeys: frozenset[str]
+    ) -> dict[str, None] | None:
+        """The uuids that changes after a revision are about; None where these are no longer kept,
+        or never were, or where one is a clear, which names no positions."""
         if mark and not await self._has(revision, mark):
             return None
-        commits: list[Published] = []
+        changed: dict[str, None] = {}
         while (cursor := self._feed.seek(revision)) is None:
             if revision > self._feed.revision:
                 return None
             try:
-                commits += await self._stored(revision)
+                commits = await self._stored(revision)
             except FellBehind:
                 return None
+            if not _note(changed, commits, hotkeys):
+                return None
             revision = commits[-1].revision
-        if (rest := self._feed.remainder(cursor, revision)) is not None:
-            return [*commits, rest, *self._feed.since(cursor + 1)]
-        return commits + self._feed.since(cursor)
+        rest = self._feed.remainder(cursor, revision)
+        commits = (
+            self._feed.since(cursor) if rest is None else [rest, *self._feed.since(cursor + 1)]
+        )
+        return changed if _note(changed, commits, hotkeys) else None
 
     # ---------------------------------------------------------------- parts
 
@@ -222,14 +232,13 @@ def _of(record: Record | None, hotkeys: frozenset[str]) -> Record | None:
     return record if record is not None and (not hotkeys or record.hotkey in hotkeys) else None
 
 
-def _changed(commits: Iterable[Published], hotkeys: frozenset[str]) -> list[str] | None:
-    """The uuids that commits are about; None after a clear, which names no positions."""
-    changed: dict[str, None] = {}
+def _note(changed: dict[str, None], commits: Iterable[Published], hotkeys: frozenset[str]) -> bool:
+    """Adds the uuids that commits are about. False where one is a clear."""
     for commit in commits:
         for change in commit.changes:
             if change.kind is ChangeKind.CLEARED:
                 if not hotkeys or not change.key or change.key in hotkeys:
-                    return None
+                    return False
             elif not hotkeys or change.hotkey in hotkeys:
                 changed[change.key] = None
-    return list(changed)
+    return True
