@@ -306,6 +306,8 @@ class Engine(Keeper):
             records = list(before.positions.by_uuid.values())
             self.book = await asyncio.to_thread(Book, records, before.revision)
             self._ahead = self.book.copy()
+            if wrong:  # watchers may have been told a wrong digest
+                self.feed.restart(self.book.revision, self._mark(), self.book.digest)
             return wrong
 
         return await self.in_turn(act)

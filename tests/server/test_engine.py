@@ -13,6 +13,7 @@ from hotbook_server.engine import Engine
 from hotbook_server.journal.base import Batch, DiskIsFull, JournalBroken
 from hotbook_server.journal.memory import MemoryJournal
 from hotbook_server.requests import RequestKey
+from hotbook_shared.book import Book
 from hotbook_shared.errors import (
     AlreadyOpen,
     DeadlineExceeded,
@@ -22,6 +23,7 @@ from hotbook_shared.errors import (
     RequestReused,
     Unavailable,
 )
+from hotbook_shared.pb import hotbook_pb2 as pb
 from tests.conftest import FakeClock, StartEngine
 from tests.make import closed, position, save
 
@@ -325,6 +327,20 @@ async def test_rebuild_and_reload_mend_what_verify_finds(
 
     assert (await engine.verify())[1] == []
     assert await getattr(engine, mend)() is False
+
+
+async def test_a_wrong_digest_that_was_mended_is_told_no_more(engine: Engine) -> None:
+    """After a rebuild watchers hear the right digest, and what was told before is not told again:
+    else each replica would fill itself anew, again and again."""
+    revision = (await engine.submit(save(closed("A")), timeout_s=60)).revision
+    engine.book.positions.digest += 1
+    await engine.submit(save(closed("B")), timeout_s=60)
+
+    assert await engine.rebuild() is True
+
+    told = pb.WatchFrame.FromString(engine.feed.heartbeat())
+    assert told.digest == Book(engine.book.positions.by_uuid.values()).digest
+    assert engine.feed.seek(revision) is None, "the commit with the wrong digest"
 
 
 async def test_a_disk_that_fails_under_a_reload_ends_acknowledgement(
