@@ -6,10 +6,8 @@ from collections.abc import Iterable
 
 from hotbook._calls import built, hotkeys_of
 from hotbook_shared.errors import InvalidArgument
-from hotbook_shared.following import HEARTBEAT_MS, Cursor
+from hotbook_shared.following import Cursor, heartbeat_ms
 from hotbook_shared.pb import hotbook_pb2 as pb
-
-HEARTBEAT_LEAST_MS = 10
 
 
 def watching(
@@ -22,14 +20,13 @@ def watching(
     stall_s: float,
 ) -> Cursor:
     """Where a watcher begins. It hears from the server before it would take it for lost."""
-    heartbeat_ms = min(max(int(stall_s * 1000 / 3), HEARTBEAT_LEAST_MS), HEARTBEAT_MS)
     cursor = Cursor(
         named(hotkeys),
         open_only=open_only,
         from_revision=from_revision,
         mark=mark,
         with_snapshot=with_snapshot,
-        heartbeat_ms=heartbeat_ms,
+        heartbeat_ms=heartbeat_ms(stall_s * 1000),
     )
     built(cursor.request)
     return cursor

@@ -14,7 +14,10 @@ CALM_S, CALM_MOST_S = 10.0, 640.0
 
 
 class Pace:
-    def __init__(self, now_s: float) -> None:
+    """`most_ms`: what it may ask for at most, where readers mind how old their answers are."""
+
+    def __init__(self, now_s: float, most_ms: float = GATHER_MS[-1]) -> None:
+        self._steps = [ms for ms in GATHER_MS if ms <= most_ms]
         self._step = 0
         self._late = 0  # frames in a row
         self._since_s = now_s  # when it was late, or changed, for the last time
@@ -24,7 +27,7 @@ class Pace:
     @property
     def gather_ms(self) -> int:
         """How long the server is to gather changes before it sends them."""
-        return GATHER_MS[self._step]
+        return self._steps[self._step]
 
     def note(self, late_ms: float, now_s: float) -> bool:
         """A frame has come, so much later than it could have. Returns whether the pace changes.
@@ -33,7 +36,7 @@ class Pace:
         """
         if late_ms > LATE_MS:
             self._late += 1
-            change = self._late >= LATE_FRAMES and self._step < len(GATHER_MS) - 1
+            change = self._late >= LATE_FRAMES and self._step < len(self._steps) - 1
         else:
             self._late = 0
             change = self._step > 0 and now_s - self._since_s > self._calm_s

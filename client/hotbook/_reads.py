@@ -22,7 +22,7 @@ from hotbook_shared.errors import (
     Unavailable,
     Unsupported,
 )
-from hotbook_shared.following import HEARTBEAT_MS, Follower
+from hotbook_shared.following import HEARTBEAT_MS, Follower, heartbeat_ms
 from hotbook_shared.model import (
     Exposure,
     HotkeyCounts,
@@ -34,7 +34,6 @@ from hotbook_shared.model import (
 from hotbook_shared.pairs import Pairs
 from hotbook_shared.record import Record
 
-HEARTBEAT_LEAST_MS = 10
 STALL_S = 5.0
 """A feed that is silent for so long, heartbeats and all, is begun again."""
 
@@ -56,13 +55,12 @@ class Reads:
         self._target = target
         self._scope = Scope(hotkeys, open_only=open_only)
         self._max_lag_ms = _lag(max_lag_ms)
-        self._follower = Follower(
-            self._scope.hotkeys, open_only=open_only, heartbeat_ms=_heartbeat_ms(self._max_lag_ms)
-        )
+        beat_ms = HEARTBEAT_MS if self._max_lag_ms is None else heartbeat_ms(self._max_lag_ms)
+        self._follower = Follower(self._scope.hotkeys, open_only=open_only, heartbeat_ms=beat_ms)
         self._pairs = Pairs({})
         self._view: View | None = None
         self._heard_s = time.monotonic()
-        self._pace = Pace(self._heard_s)
+        self._pace = Pace(self._heard_s, beat_ms)
         self._started = self._closed = False
         self._has_failed = False  # the server will not have it, whenever it is asked
         self.is_connected = False
@@ -363,13 +361,6 @@ def _lag(max_lag_ms: float | None) -> float | None:
             f"max_lag_ms must be milliseconds, not {max_lag_ms!r}", field="max_lag_ms"
         )
     return max_lag_ms
-
-
-def _heartbeat_ms(max_lag_ms: float | None) -> int:
-    """Often enough for the lag that is accepted."""
-    if max_lag_ms is None:
-        return HEARTBEAT_MS
-    return int(min(max(max_lag_ms / 3, HEARTBEAT_LEAST_MS), HEARTBEAT_MS))
 
 
 def wanted_revision(revision: int) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import cast, overload
 
-from hotbook import _calls
+from hotbook import _calls, _feed_calls
 from hotbook_shared.book import Picture
 from hotbook_shared.book.exposure import exposure_of
 from hotbook_shared.errors import InvalidArgument, NotFollowed
@@ -51,11 +51,7 @@ class Scope:
     """What of the book is followed. What goes beyond it is refused, never half answered."""
 
     def __init__(self, hotkeys: Iterable[str] | None, *, open_only: bool) -> None:
-        if isinstance(hotkeys, str):  # meant as one hotkey, as everywhere
-            hotkeys = [hotkeys]
-        self.hotkeys = frozenset(() if hotkeys is None else _calls.hotkeys_of(hotkeys))
-        if hotkeys is not None and not self.hotkeys:
-            raise InvalidArgument("hotkeys is empty: name at least one, or none", field="hotkeys")
+        self.hotkeys = frozenset(_feed_calls.named(hotkeys))
         for hotkey in self.hotkeys:
             check_hotkey(hotkey)
         self.open_only = open_only

@@ -16,12 +16,18 @@ from hotbook_shared.pb import records_pb2 as raw
 from hotbook_shared.record import Change, ChangeKind, Record, record_from
 
 BASE_WINDOW_S = 300.0
-HEARTBEAT_MS = 250
-"""How often a follower wants to hear from its sender, whatever that does by itself."""
+HEARTBEAT_MS, HEARTBEAT_LEAST_MS = 250, 10
+"""How often a follower wants to hear from its sender, whatever that does by itself; and how often
+it may want it."""
 
 INFINITY = float("inf")
 
 KINDS = frozenset(ChangeKind)
+
+
+def heartbeat_ms(patience_ms: float) -> int:
+    """Often enough for one who minds when nothing has come for so long."""
+    return int(min(max(patience_ms / 3, HEARTBEAT_LEAST_MS), HEARTBEAT_MS))
 
 
 class OutOfStep(Exception):

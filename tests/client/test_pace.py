@@ -69,3 +69,12 @@ def test_what_did_not_help_is_tried_again_ever_more_rarely() -> None:
     assert waits == sorted(waits)
     assert waits[0] < 3 * CALM_S
     assert CALM_MOST_S <= waits[-1] <= CALM_MOST_S + 2
+
+
+def test_it_asks_for_no_more_than_its_readers_accept() -> None:
+    """A replica that has to be fresh is not made stale by its own pace."""
+    pace = Pace(0.0, most_ms=GATHER_MS[1])
+    slow_down(pace, 0.0)
+
+    assert not any(pace.note(LATE, second) for second in range(100))
+    assert pace.gather_ms == GATHER_MS[1]

@@ -15,12 +15,12 @@ from hotbook_server.frames import FRAME_BYTES, pieces
 from hotbook_server.keeper import Keeper
 from hotbook_server.rpc.guard import Call
 from hotbook_shared.errors import FellBehind, InvalidArgument
+from hotbook_shared.following import HEARTBEAT_LEAST_MS
 from hotbook_shared.names import check_hotkey
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.pb import records_pb2 as raw
 from hotbook_shared.record import ChangeKind, Record
 
-HEARTBEAT_LEAST_MS = 10
 HEARTBEAT_MOST_MS = 60_000
 GATHER_MOST_MS = 1_000
 MARK_MAX = 128
