@@ -81,7 +81,7 @@ class RowDamaged(Exception):
 
 class Journal(Protocol):
     """One writer calls `append`, `outcome` and `flush` from one thread at a time; `load` while no
-    append is under way; `commits`, `wire_of` and `backup` from any thread at any time."""
+    append is under way; `commits`, `link_at`, `wire_of` and `backup` from any thread, always."""
 
     book_id: str
     link: bytes
@@ -110,8 +110,8 @@ class Journal(Protocol):
     def commits(self, after: int, room_bytes: int) -> list[Commit]:
         """Commits after a revision, in order, as many as fill about so many bytes.
 
-        None where the next change is not kept any more, or never was; a book without a disk keeps
-        none. What is damaged ends the list.
+        None at all where the next change is not kept any more, or never was; a book without a disk
+        keeps none. What is damaged ends the list.
         """
 
     def link_at(self, revision: int) -> bytes | None:
