@@ -41,6 +41,15 @@ def feed(engine: Engine, settings: Settings) -> FeedService:
     return FeedService(settings, engine)
 
 
+async def set_aside(engine: Engine, folder: Path, uuid: str) -> None:
+    """A position is damaged on disk, and a reload finds it."""
+    store = apsw.Connection(str(folder / "s" / STORE_NAME))
+    store.execute("UPDATE positions SET crc = crc + 1 WHERE position_uuid = ?", (uuid,))
+    store.close()
+    await engine.reload()
+    assert engine.quarantined == 1
+
+
 async def test_damage_that_is_set_aside_while_a_watcher_catches_up(
     engine: Engine, feed: FeedService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -56,11 +65,7 @@ async def test_damage_that_is_set_aside_while_a_watcher_catches_up(
     first = raw.WatchFrame.FromString(await anext(frames))
     assert (first.revision, len(first.changes)) == (1, 1)
 
-    store = apsw.Connection(str(tmp_path / "s" / STORE_NAME))
-    store.execute("UPDATE positions SET crc = crc + 1 WHERE position_uuid = 'p0'")
-    store.close()
-    await engine.reload()
-    assert engine.quarantined == 1
+    await set_aside(engine, tmp_path, "p0")
     with pytest.raises(FellBehind, match="set aside"):
         await anext(frames)
 
@@ -68,6 +73,27 @@ async def test_damage_that_is_set_aside_while_a_watcher_catches_up(
     frames = cast(AsyncGenerator[bytes, None], feed.watch(again, cast(Call, NoCall())))
     assert raw.WatchFrame.FromString(await anext(frames)).HasField("snapshot")
     await frames.aclose()
+
+
+async def test_damage_that_is_set_aside_while_changes_are_listed(
+    engine: Engine, feed: FeedService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole book is the answer, for no change tells of what is in quarantine now."""
+    for n in range(COMMITS):
+        await engine.submit(save(closed(f"p{n}")), timeout_s=10)
+    stored = feed._stored
+
+    async def interrupted(revision: int) -> Any:
+        commits = await stored(revision)
+        await set_aside(engine, tmp_path, "p0")
+        return commits
+
+    monkeypatch.setattr(feed, "_stored", interrupted)
+    request = pb.ListChangedRequest(since_revision=3)
+    frames = [frame async for frame in feed.list_changed(request, cast(Call, NoCall()))]
+
+    answer = raw.ChangedFrame.FromString(frames[0])
+    assert (answer.is_whole, len(answer.positions)) == (True, COMMITS - 1)
 
 
 async def test_an_old_revision_does_not_bring_all_changes_into_memory(

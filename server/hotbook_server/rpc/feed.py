@@ -164,6 +164,7 @@ class FeedService:
     ) -> dict[str, None] | None:
         """The uuids that changes after a revision are about; None where these are no longer kept,
         or never were, or where one is a clear, which names no positions."""
+        quarantined = self._keeper.quarantined
         if mark and not await self._has(revision, mark):
             return None
         changed: dict[str, None] = {}
@@ -181,7 +182,9 @@ class FeedService:
         commits = (
             self._feed.since(cursor) if rest is None else [rest, *self._feed.since(cursor + 1)]
         )
-        return changed if _note(changed, commits, hotkeys) else None
+        if not _note(changed, commits, hotkeys) or self._keeper.quarantined != quarantined:
+            return None
+        return changed
 
     # ---------------------------------------------------------------- parts
 
