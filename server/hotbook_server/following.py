@@ -8,6 +8,7 @@ Its frames are as old as what it knows of the leader: who follows it sees the tr
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
@@ -55,24 +56,30 @@ class Following(Keeper):
         self._filled = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._progress: Progress | None = None
+        self._heard_s = 0.0
         self._is_connected = False
         self._why = "it does not answer"
 
     # ---------------------------------------------------------------- life
 
     async def start(self, progress: Progress | None = None) -> None:
-        """Waits until the leader's book is here. Raises Unavailable where it does not come."""
+        """Waits until the leader's book is here, however large, for as long as more of it comes.
+        Raises Unavailable where nothing does."""
         self._progress = progress
+        self._heard_s = self._clock.monotonic_s()
         self._begin()
-        try:
-            async with asyncio.timeout(self._settings.call_timeout_s):
-                await self._filled.wait()
-        except TimeoutError:
-            await self.stop()
-            raise Unavailable(
-                f"no book came from {self.leader} within {self._settings.call_timeout_s:g} s "
-                f"({self._why}): is that server running?"
-            ) from None
+        patience_s = self._settings.call_timeout_s
+        while not self._filled.is_set():
+            left_s = self._heard_s + patience_s - self._clock.monotonic_s()
+            if left_s <= 0:
+                await self.stop()
+                raise Unavailable(
+                    f"no book came from {self.leader} within {patience_s:g} s ({self._why}): is "
+                    "that server running?"
+                )
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left_s):
+                    await self._filled.wait()
 
     async def stop(self) -> None:
         self.refuse_new_work()
@@ -188,6 +195,7 @@ class Following(Keeper):
             call.cancel()
 
     def _take_in(self, frame: raw.WatchFrame) -> None:
+        self._heard_s = self._clock.monotonic_s()
         changes = self._follower.take_in(frame)
         if changes is None:
             self.book = self._follower.book
@@ -196,7 +204,7 @@ class Following(Keeper):
                      positions=len(self.book.positions.by_uuid))  # fmt: skip
         elif changes:
             self.feed.publish(changes, frame.mark, self.book.digest)
-        self._follower.is_shown(frame, self._clock.monotonic_s())
+        self._follower.is_shown(frame, self._heard_s)
         if frame.is_newest and self._follower.picture is not None:  # it is known how fresh
             self._filled.set()
         if self._progress is not None and frame.HasField("snapshot"):

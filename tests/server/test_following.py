@@ -11,7 +11,9 @@ from hotbook import aio
 from hotbook_server.clock import SystemClock
 from hotbook_server.config import Settings
 from hotbook_server.following import Following
+from hotbook_shared.errors import Unavailable
 from hotbook_shared.pb import records_pb2 as raw
+from tests.conftest import FakeClock
 from tests.grpc.test_lifecycle import eventually
 from tests.make import closed, position
 from tests.shared.test_following import frame, part
@@ -94,3 +96,32 @@ async def test_it_is_filled_when_it_is_known_how_fresh_it_is(settings: Settings)
         await starting
     assert made.lag_ms < PATIENCE_S * 1000
     await made.stop()
+
+
+async def test_a_large_book_may_take_its_time(settings: Settings, clock: FakeClock) -> None:
+    """A start waits for as long as more of the book comes, and no longer."""
+    chosen = settings.model_copy(update={"follow": "127.0.0.1:1", "call_timeout_s": 0.05})
+    made = Following(chosen, clock)
+    starting = asyncio.create_task(made.start())
+    await asyncio.sleep(0)
+    for first, uuid in enumerate("abcd"):
+        clock.move(40)
+        made._take_in(part(10, uuid, first=first, total=4))
+    await asyncio.sleep(
+        2 * chosen.call_timeout_s
+    )  # whatever the time of others, the clock's counts
+    assert not starting.done()
+    made._take_in(frame(10, as_of_ms=1, is_newest=True))
+    async with asyncio.timeout(PATIENCE_S):
+        await starting
+    assert len(made.book.positions.by_uuid) == 4
+    await made.stop()
+
+    made = Following(chosen, clock)
+    starting = asyncio.create_task(made.start())
+    await asyncio.sleep(0)
+    made._take_in(part(10, "a", total=2))
+    clock.move(60)
+    async with asyncio.timeout(PATIENCE_S):
+        with pytest.raises(Unavailable, match=r"no book came .* within 0\.05 s"):
+            await starting
