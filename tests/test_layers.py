@@ -27,7 +27,7 @@ FLOORS = {
         ("errors", "bar", "address", "disk"),
         ("money", "names"),
         ("model",),
-        ("pairs", "fills", "splitting"),
+        ("pairs", "fills", "splitting", "sendable"),
         ("wire", "status", "record", "digest"),
         ("answers", "book"),
         ("following",),

@@ -77,6 +77,8 @@ def utc(ms: int) -> datetime:
 
 def epoch_ms(moment: datetime | int, field: str = "time") -> int:
     """Epoch milliseconds of an aware datetime. A naive one is refused: its zone is unknown."""
+    if type(moment) is int:
+        return moment
     if isinstance(moment, datetime):
         if moment.utcoffset() is None:
             raise InvalidArgument(f"{field} must be aware of its time zone: {moment}", field=field)

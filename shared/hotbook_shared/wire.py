@@ -6,8 +6,8 @@ what a server accepts is the server's to judge.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -27,6 +27,7 @@ from hotbook_shared.model import (
 )
 from hotbook_shared.money import ONE, from_text, from_text_or_none, to_text
 from hotbook_shared.pb import hotbook_pb2 as pb
+from hotbook_shared.sendable import check_order, check_position, extra_text
 
 _T = TypeVar("_T")
 
@@ -58,33 +59,9 @@ DURABILITY_NUMBER = {
 }
 
 
-def _number(table: Mapping[Any, int], value: object, field: str) -> int:
-    try:
-        return table[value]
-    except (KeyError, TypeError):
-        wanted = ", ".join(str(key) for key in table if key is not None)
-        raise InvalidArgument(
-            f"{field} must be one of {wanted}, not {value!r}", field=field
-        ) from None
-
-
 # ------------------------------------------------------------------ extra: one JSON object as text
 
 _extra_decoder = msgspec.json.Decoder(dict[str, Any])
-
-
-def _extra_text(extra: Mapping[str, Any], field: str) -> str:
-    if not extra:
-        return ""
-    try:
-        text = msgspec.json.encode(extra).decode()
-        if (
-            "null" in text
-        ):  # msgspec writes NaN and infinities as null: no JSON, and not what was meant
-            json.dumps(extra, allow_nan=False, skipkeys=True, default=str)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidArgument(f"{field} is not JSON: {error}", field=field) from None
-    return text
 
 
 def extra_from(text: str) -> dict[str, Any]:
@@ -94,11 +71,18 @@ def extra_from(text: str) -> dict[str, Any]:
 # ------------------------------------------------------------------ positions
 
 
+# Encoding names no field: what is wrong is found out where it is wrong. (sendable.py)
+_FAILURES = (InvalidArgument, LookupError, TypeError, ValueError, AttributeError)
+_LOOKING = (TypeError, ValueError, AttributeError)
+
+
 def position_to_wire(position: Position) -> pb.Position:
     """The message for a position. Raises InvalidArgument for what the wire cannot carry."""
     try:
         return _position_to_wire(position)
-    except (TypeError, ValueError, AttributeError) as error:
+    except _FAILURES as error:
+        with contextlib.suppress(*_LOOKING):
+            check_position(position)
         raise InvalidArgument(f"this is not a position that can be sent: {error}") from None
 
 
@@ -107,73 +91,70 @@ def _position_to_wire(p: Position) -> pb.Position:
         hotkey=p.hotkey,
         position_uuid=p.position_uuid,
         trade_pair=p.trade_pair,
-        side=_number(_SIDE_NUMBER, p.side, "position.side"),  # type: ignore[arg-type]
-        open_ms=model.epoch_ms(p.open_ms, "position.open_ms"),
-        close_ms=None if p.close_ms is None else model.epoch_ms(p.close_ms, "position.close_ms"),
-        orders=[_order_to_wire(o, f"position.orders[{i}]") for i, o in enumerate(p.orders)],
-        account_size=to_text(p.account_size, "position.account_size"),
-        quantity=to_text(p.quantity, "position.quantity"),
-        net_quantity=to_text(p.net_quantity, "position.net_quantity"),
-        net_leverage=to_text(p.net_leverage, "position.net_leverage"),
-        net_value=to_text(p.net_value, "position.net_value"),
-        average_entry_price=to_text(p.average_entry_price, "position.average_entry_price"),
-        cumulative_entry_value=to_text(p.cumulative_entry_value, "position.cumulative_entry_value"),
-        realized_pnl=to_text(p.realized_pnl, "position.realized_pnl"),
-        unrealized_pnl=to_text(p.unrealized_pnl, "position.unrealized_pnl"),
-        current_return=to_text(p.current_return, "position.current_return"),
-        return_at_close=to_text(p.return_at_close, "position.return_at_close"),
-        stop_loss=to_text(p.stop_loss, "position.stop_loss"),
-        exit_price=to_text(p.exit_price, "position.exit_price"),
+        side=_SIDE_NUMBER[p.side],  # type: ignore[arg-type]
+        open_ms=model.epoch_ms(p.open_ms),
+        close_ms=None if p.close_ms is None else model.epoch_ms(p.close_ms),
+        orders=[_order_to_wire(order) for order in p.orders],
+        account_size=to_text(p.account_size),
+        quantity=to_text(p.quantity),
+        net_quantity=to_text(p.net_quantity),
+        net_leverage=to_text(p.net_leverage),
+        net_value=to_text(p.net_value),
+        average_entry_price=to_text(p.average_entry_price),
+        cumulative_entry_value=to_text(p.cumulative_entry_value),
+        realized_pnl=to_text(p.realized_pnl),
+        unrealized_pnl=to_text(p.unrealized_pnl),
+        current_return=to_text(p.current_return),
+        return_at_close=to_text(p.return_at_close),
+        stop_loss=to_text(p.stop_loss),
+        exit_price=to_text(p.exit_price),
         campaign_id=p.campaign_id or "",
-        pattern_type=_number(_PATTERN_NUMBER, p.pattern_type, "position.pattern_type"),  # type: ignore[arg-type]
+        pattern_type=_PATTERN_NUMBER[p.pattern_type],  # type: ignore[arg-type]
         signal_id=p.signal_id or "",
         timeframe=p.timeframe or "",
-        extra=_extra_text(p.extra, "position.extra"),
+        extra=extra_text(p.extra),
     )
 
 
-def _order_to_wire(o: Order, at: str) -> pb.Order:
+def _order_to_wire(o: Order) -> pb.Order:
     return pb.Order(
         order_uuid=o.order_uuid,
-        type=_number(_SIDE_NUMBER, o.type, at + ".type"),  # type: ignore[arg-type]
-        leverage=to_text(o.leverage, at + ".leverage"),
-        quantity=to_text(o.quantity, at + ".quantity"),
-        value=to_text(o.value, at + ".value"),
-        price=to_text(o.price, at + ".price"),
-        bid=to_text(o.bid, at + ".bid"),
-        ask=to_text(o.ask, at + ".ask"),
-        slippage=to_text(o.slippage, at + ".slippage"),
-        quote_usd_rate=to_text(o.quote_usd_rate, at + ".quote_usd_rate"),
-        usd_base_rate=to_text(o.usd_base_rate, at + ".usd_base_rate"),
-        limit_price=to_text(o.limit_price, at + ".limit_price"),
-        stop_loss=to_text(o.stop_loss, at + ".stop_loss"),
-        take_profit=to_text(o.take_profit, at + ".take_profit"),
-        execution_type=_number(_EXECUTION_NUMBER, o.execution_type, at + ".execution_type"),  # type: ignore[arg-type]
-        source=_number(SOURCE_NUMBER, o.source, at + ".source"),  # type: ignore[arg-type]
-        processed_ms=model.epoch_ms(o.processed_ms, at + ".processed_ms"),
-        price_sources=[
-            _price_source_to_wire(s, f"{at}.price_sources[{i}]")
-            for i, s in enumerate(o.price_sources)
-        ],
-        extra=_extra_text(o.extra, at + ".extra"),
+        type=_SIDE_NUMBER[o.type],  # type: ignore[arg-type]
+        leverage=to_text(o.leverage),
+        quantity=to_text(o.quantity),
+        value=to_text(o.value),
+        price=to_text(o.price),
+        bid=to_text(o.bid),
+        ask=to_text(o.ask),
+        slippage=to_text(o.slippage),
+        quote_usd_rate=to_text(o.quote_usd_rate),
+        usd_base_rate=to_text(o.usd_base_rate),
+        limit_price=to_text(o.limit_price),
+        stop_loss=to_text(o.stop_loss),
+        take_profit=to_text(o.take_profit),
+        execution_type=_EXECUTION_NUMBER[o.execution_type],  # type: ignore[arg-type]
+        source=SOURCE_NUMBER[o.source],  # type: ignore[arg-type]
+        processed_ms=model.epoch_ms(o.processed_ms),
+        price_sources=[*map(_price_source_to_wire, o.price_sources)],
+        extra=extra_text(o.extra),
     )
 
 
-def _price_source_to_wire(s: PriceSource, at: str) -> pb.PriceSource:
+def _price_source_to_wire(s: PriceSource) -> pb.PriceSource:
     return pb.PriceSource(
         source=s.source,
         timespan_ms=s.timespan_ms,
-        open=to_text(s.open, at + ".open"),
-        close=to_text(s.close, at + ".close"),
-        vwap=to_text(s.vwap, at + ".vwap"),
-        high=to_text(s.high, at + ".high"),
-        low=to_text(s.low, at + ".low"),
+        open=to_text(s.open),
+        close=to_text(s.close),
+        vwap=to_text(s.vwap),
+        high=to_text(s.high),
+        low=to_text(s.low),
         start_ms=s.start_ms,
         websocket=s.websocket,
         lag_ms=s.lag_ms,
-        bid=to_text(s.bid, at + ".bid"),
-        ask=to_text(s.ask, at + ".ask"),
-        extra=_extra_text(s.extra, at + ".extra"),
+        bid=to_text(s.bid),
+        ask=to_text(s.ask),
+        extra=extra_text(s.extra),
     )
 
 
@@ -293,8 +274,10 @@ def _price_source_from_wire(m: pb.PriceSource) -> PriceSource:
 def order_to_wire(order: Order) -> pb.Order:
     """The message for an order. Raises InvalidArgument for what the wire cannot carry."""
     try:
-        return _order_to_wire(order, "order")
-    except (TypeError, ValueError, AttributeError) as error:
+        return _order_to_wire(order)
+    except _FAILURES as error:
+        with contextlib.suppress(*_LOOKING):
+            check_order(order, "order")
         raise InvalidArgument(f"this is not an order that can be sent: {error}") from None
 
 
