@@ -87,8 +87,6 @@ def _exponent(number: Decimal) -> int:
 
 def to_text(number: Decimal | int | str | None, field: str = "number") -> str:
     """The wire's form of a number. A float is refused: its digits are not what was meant."""
-    if type(number) is Decimal:  # nearly every one
-        return str(number)
     if number is None:
         return ""
     if isinstance(number, bool | float) or not isinstance(number, Decimal | int | str):

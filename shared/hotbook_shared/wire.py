@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any, TypeVar
 
 import msgspec
@@ -71,7 +72,7 @@ def extra_from(text: str) -> dict[str, Any]:
 # ------------------------------------------------------------------ positions
 
 
-# Encoding names no field: what is wrong is found out where it is wrong. (sendable.py)
+# Encoding names no field, and writes nothing for what is not given: sendable.py says what is wrong.
 _FAILURES = (InvalidArgument, LookupError, TypeError, ValueError, AttributeError)
 _LOOKING = (TypeError, ValueError, AttributeError)
 
@@ -86,6 +87,13 @@ def position_to_wire(position: Position) -> pb.Position:
         raise InvalidArgument(f"this is not a position that can be sent: {error}") from None
 
 
+def _text(number: Decimal | None) -> str | None:
+    """The wire's form of a number; nothing to write where it is not given."""
+    if type(number) is Decimal:
+        return str(number)
+    return None if number is None else to_text(number)
+
+
 def _position_to_wire(p: Position) -> pb.Position:
     return pb.Position(
         hotkey=p.hotkey,
@@ -95,24 +103,24 @@ def _position_to_wire(p: Position) -> pb.Position:
         open_ms=model.epoch_ms(p.open_ms),
         close_ms=None if p.close_ms is None else model.epoch_ms(p.close_ms),
         orders=[_order_to_wire(order) for order in p.orders],
-        account_size=to_text(p.account_size),
-        quantity=to_text(p.quantity),
-        net_quantity=to_text(p.net_quantity),
-        net_leverage=to_text(p.net_leverage),
-        net_value=to_text(p.net_value),
-        average_entry_price=to_text(p.average_entry_price),
-        cumulative_entry_value=to_text(p.cumulative_entry_value),
-        realized_pnl=to_text(p.realized_pnl),
-        unrealized_pnl=to_text(p.unrealized_pnl),
-        current_return=to_text(p.current_return),
-        return_at_close=to_text(p.return_at_close),
-        stop_loss=to_text(p.stop_loss),
-        exit_price=to_text(p.exit_price),
-        campaign_id=p.campaign_id or "",
+        account_size=_text(p.account_size),
+        quantity=_text(p.quantity),
+        net_quantity=_text(p.net_quantity),
+        net_leverage=_text(p.net_leverage),
+        net_value=_text(p.net_value),
+        average_entry_price=_text(p.average_entry_price),
+        cumulative_entry_value=_text(p.cumulative_entry_value),
+        realized_pnl=_text(p.realized_pnl),
+        unrealized_pnl=_text(p.unrealized_pnl),
+        current_return=_text(p.current_return),
+        return_at_close=_text(p.return_at_close),
+        stop_loss=_text(p.stop_loss),
+        exit_price=_text(p.exit_price),
+        campaign_id=p.campaign_id or None,
         pattern_type=_PATTERN_NUMBER[p.pattern_type],  # type: ignore[arg-type]
-        signal_id=p.signal_id or "",
-        timeframe=p.timeframe or "",
-        extra=extra_text(p.extra),
+        signal_id=p.signal_id or None,
+        timeframe=p.timeframe or None,
+        extra=extra_text(p.extra) if p.extra else None,
     )
 
 
@@ -120,23 +128,23 @@ def _order_to_wire(o: Order) -> pb.Order:
     return pb.Order(
         order_uuid=o.order_uuid,
         type=_SIDE_NUMBER[o.type],  # type: ignore[arg-type]
-        leverage=to_text(o.leverage),
-        quantity=to_text(o.quantity),
-        value=to_text(o.value),
-        price=to_text(o.price),
-        bid=to_text(o.bid),
-        ask=to_text(o.ask),
-        slippage=to_text(o.slippage),
-        quote_usd_rate=to_text(o.quote_usd_rate),
-        usd_base_rate=to_text(o.usd_base_rate),
-        limit_price=to_text(o.limit_price),
-        stop_loss=to_text(o.stop_loss),
-        take_profit=to_text(o.take_profit),
+        leverage=_text(o.leverage),
+        quantity=_text(o.quantity),
+        value=_text(o.value),
+        price=_text(o.price),
+        bid=_text(o.bid),
+        ask=_text(o.ask),
+        slippage=_text(o.slippage),
+        quote_usd_rate=_text(o.quote_usd_rate),
+        usd_base_rate=_text(o.usd_base_rate),
+        limit_price=_text(o.limit_price),
+        stop_loss=_text(o.stop_loss),
+        take_profit=_text(o.take_profit),
         execution_type=_EXECUTION_NUMBER[o.execution_type],  # type: ignore[arg-type]
         source=SOURCE_NUMBER[o.source],  # type: ignore[arg-type]
         processed_ms=model.epoch_ms(o.processed_ms),
-        price_sources=[*map(_price_source_to_wire, o.price_sources)],
-        extra=extra_text(o.extra),
+        price_sources=[*map(_price_source_to_wire, o.price_sources)] if o.price_sources else None,
+        extra=extra_text(o.extra) if o.extra else None,
     )
 
 
@@ -144,17 +152,17 @@ def _price_source_to_wire(s: PriceSource) -> pb.PriceSource:
     return pb.PriceSource(
         source=s.source,
         timespan_ms=s.timespan_ms,
-        open=to_text(s.open),
-        close=to_text(s.close),
-        vwap=to_text(s.vwap),
-        high=to_text(s.high),
-        low=to_text(s.low),
+        open=_text(s.open),
+        close=_text(s.close),
+        vwap=_text(s.vwap),
+        high=_text(s.high),
+        low=_text(s.low),
         start_ms=s.start_ms,
         websocket=s.websocket,
         lag_ms=s.lag_ms,
-        bid=to_text(s.bid),
-        ask=to_text(s.ask),
-        extra=extra_text(s.extra),
+        bid=_text(s.bid),
+        ask=_text(s.ask),
+        extra=extra_text(s.extra) if s.extra else None,
     )
 
 
