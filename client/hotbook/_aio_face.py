@@ -12,6 +12,7 @@ from typing import Any, Self, TypeVar
 
 from hotbook import _calls
 from hotbook._aio_transport import Transport
+from hotbook._calls import Ahead, Begun, Call
 from hotbook._connection import DEFAULT_TIMEOUT_S
 from hotbook._procedures import Procedure
 from hotbook_shared.errors import DeadlineExceeded, HotbookError
@@ -44,7 +45,7 @@ class Face:
         """Ends the connection, and every call that is under way. Closing twice is no error."""
         await self._transport.close()
 
-    async def _run(self, call: _calls.Call[_T], timeout_s: float | None) -> _T:
+    async def _run(self, call: Call[_T], timeout_s: float | None) -> _T:
         whole_s = _calls.seconds(timeout_s, self._timeout_s)
         reply = await self._transport.call(call.method, call.request, whole_s)
         return call.read(reply)
@@ -53,17 +54,27 @@ class Face:
         """Runs the calls of a procedure inside one deadline."""
         left_s = self._countdown(timeout_s)
         try:
-            call = next(procedure)
+            step = next(procedure)
             while True:
                 try:
-                    answer = await self._run(call, left_s())
+                    answer = await self._take(step, left_s())
                 except HotbookError as error:
-                    call = procedure.throw(error)
+                    step = procedure.throw(error)
                 else:
-                    call = procedure.send(answer)
+                    step = procedure.send(answer)
         except StopIteration as end:
             result: _T = end.value
             return result
+
+    async def _take(self, step: Call[Any] | Ahead | Begun, timeout_s: float) -> Any:
+        """Runs a call, or begins one, or waits for the answer of one that was begun."""
+        if isinstance(step, Ahead):
+            call = step.call
+            return Begun(call, await self._transport.begin(call.method, call.request, timeout_s))
+        if isinstance(step, Begun):
+            reply = await self._transport.end(step.reply)
+            return step.call.read(reply)
+        return await self._run(step, timeout_s)
 
     def _countdown(self, timeout_s: float | None) -> Callable[[], float]:
         """What is left of a deadline that several calls share."""

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import grpc
 import grpc.aio
 
-from hotbook._connection import OPTIONS, Connection, Patience
+from hotbook._connection import OPTIONS, Attempts, Connection, Patience
 from hotbook_shared.errors import (
     DeadlineExceeded,
     HotbookError,
@@ -26,7 +26,11 @@ from hotbook_shared.errors import (
 
 _T = TypeVar("_T")
 
+Reply = Callable[[], Awaitable[Any]]
+
 SECOND_LOOK_S = 0.01
+TURNS_TO_SEND = 3
+"""How many turns of the loop grpc.aio takes to hand a request to the thread that sends it."""
 
 
 class _EndedError(Exception):
@@ -46,13 +50,32 @@ class Transport(Connection):
 
     async def call(self, method: str, request: Any, timeout_s: float) -> Any:
         """One request to one reply; tried again until the deadline while that may help."""
+        return await self._reply(method, request, self.attempts(timeout_s, request))
+
+    async def begin(self, method: str, request: Any, timeout_s: float) -> Reply:
+        """The same, begun: it is under way while the caller does something else."""
         attempts = self.attempts(timeout_s, request)
+        try:
+            first = self._rpc(method)(request, timeout=attempts.left_s())
+        except _FAILURES as failure:
+            raise self._error_of(failure) from None
+        for _ in range(TURNS_TO_SEND):
+            await asyncio.sleep(0)
+        return lambda: self._reply(method, request, attempts, first)
+
+    async def end(self, reply: Reply) -> Any:
+        """Waits for the reply of what was begun; tried again like any call."""
+        return await reply()
+
+    async def _reply(
+        self, method: str, request: Any, attempts: Attempts, first: Awaitable[Any] | None = None
+    ) -> Any:
         while True:
             try:
-                call = self._rpc(method)(request, timeout=attempts.left_s())
-                return await _reply(call)
+                return await _reply(first or self._rpc(method)(request, timeout=attempts.left_s()))
             except _FAILURES as failure:
                 error = self._error_of(failure)
+            first = None
             await asyncio.sleep(attempts.pause_s(error))
 
     async def stream(

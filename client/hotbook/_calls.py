@@ -42,6 +42,19 @@ class Call(msgspec.Struct, Generic[Result]):
     read: Callable[[Any], Result]
 
 
+class Ahead(msgspec.Struct):
+    """A call to be begun now. What is given for it, a Begun, is asked for its answer later."""
+
+    call: Call[Any]
+
+
+class Begun(msgspec.Struct):
+    """A call that is under way; `reply` is the transport's."""
+
+    call: Call[Any]
+    reply: Any
+
+
 def request_id() -> str:
     return uuid.uuid4().hex
 
@@ -75,6 +88,7 @@ class Chunk(msgspec.Struct):
     """Some positions of a larger save, in order: an item to send, or why it cannot be sent."""
 
     parts: list[pb.SaveItem | InvalidArgument]
+    is_last: bool = False
 
     @property
     def items(self) -> list[pb.SaveItem]:
@@ -108,7 +122,7 @@ def chunks(positions: Iterable[Position], replace_open: bool) -> Iterator[Chunk]
         parts.append(part)
         size += part_size
     if parts:
-        yield Chunk(parts)
+        yield Chunk(parts, is_last=True)
 
 
 def save_items(

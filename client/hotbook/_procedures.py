@@ -1,6 +1,7 @@
 """Answers that take several calls. No IO: each yields its calls, and is sent what they answer.
 
-A face runs the calls inside one deadline; an error of a call is thrown in where it was yielded.
+A face runs the calls inside one deadline; an error of a call is thrown in where it was yielded. A
+call may be begun ahead of the moment in which its answer is asked for.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ from collections.abc import Generator, Iterable, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 
+import msgspec
+
 from hotbook import _calls
-from hotbook._calls import Call
+from hotbook._calls import Ahead, Begun, Call, Chunk
 from hotbook_shared.errors import HotbookError, InvalidArgument, MessageTooLarge, PageExpired
 from hotbook_shared.model import Position, Saved
 from hotbook_shared.pb import hotbook_pb2 as pb
 
 Result = TypeVar("Result")
-Procedure: TypeAlias = Generator[Call[Any], Any, Result]
+Procedure: TypeAlias = Generator[Call[Any] | Ahead | Begun, Any, Result]
 
 LISTING_TRIES = 3
 
@@ -24,21 +27,53 @@ LISTING_TRIES = 3
 def save_many(
     positions: Iterable[Position], replace_open: bool
 ) -> Procedure[list[Saved | HotbookError]]:
-    """Any number of positions in requests of a few hundred; one answer a position, in order."""
+    """Any number of positions in requests of a few hundred; one answer a position, in order.
+
+    The next request is made while the server works on the last; it is not sent before that one is
+    answered, so that positions are saved in their order.
+    """
     answers: list[Saved | HotbookError] = []
-    for chunk in _calls.chunks(positions, replace_open):
-        answers += chunk.filled((yield from save_items(chunk.items)))
-    return answers
+    chunks = _calls.chunks(positions, replace_open)
+    last = _Sent(Chunk([]))
+    while True:
+        try:
+            chunk = next(chunks, None)
+        except Exception:  # the caller's own; what was sent before it is saved
+            yield from last.answers()
+            raise
+        answers += yield from last.answers()
+        if chunk is None:
+            return answers
+        last = yield from _sent(chunk)
+
+
+class _Sent(msgspec.Struct):
+    """A chunk that is under way; or, where there is nothing to do meanwhile, that will be."""
+
+    chunk: Chunk
+    begun: Begun | None = None
+
+    def answers(self) -> Procedure[list[Saved | HotbookError]]:
+        answered = yield from save_items(self.chunk.items, begun=self.begun)
+        return self.chunk.filled(answered)
+
+
+def _sent(chunk: Chunk) -> Procedure[_Sent]:
+    if chunk.is_last or not chunk.items:
+        return _Sent(chunk)
+    return _Sent(chunk, (yield Ahead(_calls.save_items(chunk.items))))
 
 
 def save_items(
-    items: list[pb.SaveItem], *, dry_run: bool = False
+    items: list[pb.SaveItem], *, dry_run: bool = False, begun: Begun | None = None
 ) -> Procedure[list[Saved | HotbookError]]:
     """Items in one request; in halves, where that is more than this server takes."""
     if not items:
         return []
     try:
-        answers: list[Saved | HotbookError] = yield _calls.save_items(items, dry_run=dry_run)
+        answers: list[Saved | HotbookError] = yield begun or _calls.save_items(
+            items, dry_run=dry_run
+        )
         return answers
     except (MessageTooLarge, InvalidArgument) as error:
         if isinstance(error, InvalidArgument) and error.field != "items":

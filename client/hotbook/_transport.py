@@ -13,12 +13,14 @@ from typing import Any
 import grpc
 from grpc import experimental
 
-from hotbook._connection import OPTIONS, Connection, Patience
+from hotbook._connection import OPTIONS, Attempts, Connection, Patience
 from hotbook_shared.errors import DeadlineExceeded
 
 # Whoever reads a stream waits for it himself: a thread of gRPC's between the two would cost a turn
 # of the interpreter's lock for each message, and busy threads make those dear.
 OWN_OPTIONS = [(experimental.ChannelOptions.SingleThreadedUnaryStream, 1)]
+
+Reply = Callable[[], Any]
 
 
 class Transport(Connection):
@@ -31,13 +33,30 @@ class Transport(Connection):
 
     def call(self, method: str, request: Any, timeout_s: float) -> Any:
         """One request to one reply; tried again until the deadline while that may help."""
-        rpc = self._rpc(method)
         attempts = self.attempts(timeout_s, request)
+        return self._reply(self._rpc(method), request, attempts)
+
+    def begin(self, method: str, request: Any, timeout_s: float) -> Reply:
+        """The same, begun: it is under way while the caller does something else."""
+        attempts = self.attempts(timeout_s, request)
+        rpc = self._rpc(method)
+        try:
+            first = rpc.future(request, timeout=attempts.left_s())
+        except ValueError as failure:
+            raise self._error_of(failure) from None
+        return lambda: self._reply(rpc, request, attempts, first.result)
+
+    def end(self, reply: Reply) -> Any:
+        """Waits for the reply of what was begun; tried again like any call."""
+        return reply()
+
+    def _reply(self, rpc: Any, request: Any, attempts: Attempts, first: Reply | None = None) -> Any:
         while True:
             try:
-                return rpc(request, timeout=attempts.left_s())
+                return first() if first is not None else rpc(request, timeout=attempts.left_s())
             except (grpc.RpcError, ValueError) as failure:
                 error = self._error_of(failure)
+            first = None
             time.sleep(attempts.pause_s(error))
 
     def stream(

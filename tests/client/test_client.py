@@ -296,7 +296,7 @@ def test_saving_nothing_is_no_error(client: Client, all_or_nothing: bool) -> Non
 
 
 def test_any_number_is_sent_in_small_requests(client: Client, hk: str) -> None:
-    """1,201 positions go in three requests; the answers are in the order of the positions."""
+    """1,201 positions go in three requests; they are saved and answered in their order."""
     before = client.status().telemetry.get("rpc.SaveMany.count", 0)
 
     answers = client.save_many(iter(closed_ones(hk, 1_201)))
@@ -304,6 +304,8 @@ def test_any_number_is_sent_in_small_requests(client: Client, hk: str) -> None:
     assert [a.position_uuid for a in answers if isinstance(a, Saved)] == [
         f"{hk}-{n}" for n in range(1_201)
     ]
+    revisions = [a.revision for a in answers if isinstance(a, Saved)]
+    assert revisions == sorted(revisions)
     assert client.status().telemetry["rpc.SaveMany.count"] - before == 3
 
 

@@ -28,10 +28,12 @@ from hotbook import (
     JournalFailed,
     MessageTooLarge,
     PageExpired,
+    Position,
     Refused,
     Saved,
     Unavailable,
 )
+from hotbook._calls import CHUNK_POSITIONS
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.status import STATUS_OF
 from hotbook_shared.wire import position_to_wire
@@ -203,6 +205,10 @@ def test_a_listing_that_was_forgotten_is_begun_anew(
     assert tokens == ["", "t", "", "", "t"]
 
 
+class Boom(Exception):
+    """What the caller's own generator raises."""
+
+
 def saved_all(request: bytes) -> Message:
     """Every item saved, at a version that is its number in its request."""
     items = pb.SaveManyRequest.FromString(request).items
@@ -229,6 +235,59 @@ def test_what_is_too_much_is_sent_in_halves(
     sent = [pb.SaveManyRequest.FromString(request) for request in scripted.seen["SaveMany"]]
     assert [len(request.items) for request in sent] == [4, 2, 1, 1, 2]
     assert len({request.request_id for request in sent}) == 5
+
+
+def test_the_next_request_is_made_while_the_server_has_the_last(
+    client: Client, scripted: ScriptedServer
+) -> None:
+    """The server answers the first only when positions are drawn that go with the second."""
+    drawn = threading.Event()
+
+    def positions() -> Iterator[Position]:
+        for number in range(2 * CHUNK_POSITIONS):
+            if number > CHUNK_POSITIONS:  # that one more shows that the first is full
+                drawn.set()
+            yield closed(str(number))
+
+    scripted.answers("SaveMany", (drawn, saved_all), saved_all)
+
+    answers = client.save_many(positions())
+
+    assert [a.version for a in answers if isinstance(a, Saved)] == [*range(CHUNK_POSITIONS)] * 2
+
+
+def test_the_callers_own_error_comes_when_what_was_sent_is_answered(
+    client: Client, scripted: ScriptedServer
+) -> None:
+    """A generator that fails beside a request does not cut that off."""
+    answered = []
+
+    def positions() -> Iterator[Position]:
+        yield from (closed(str(number)) for number in range(CHUNK_POSITIONS + 1))
+        raise Boom
+
+    def save_and_tell(request: bytes) -> Message:
+        answered.append(request)
+        return saved_all(request)
+
+    scripted.answers("SaveMany", save_and_tell)
+    with pytest.raises(Boom):
+        client.save_many(positions())
+
+    assert len(answered) == 1
+
+
+def test_a_request_that_was_begun_ahead_is_tried_again(
+    client: Client, scripted: ScriptedServer
+) -> None:
+    """With the same bytes, like any other; its answers are in their place."""
+    scripted.answers("SaveMany", Unavailable("later"), saved_all, saved_all)
+
+    answers = client.save_many(closed(str(number)) for number in range(CHUNK_POSITIONS + 1))
+
+    assert [a.version for a in answers if isinstance(a, Saved)] == [*range(CHUNK_POSITIONS), 0]
+    first, again, last = scripted.seen["SaveMany"]
+    assert first == again != last
 
 
 def test_another_refusal_of_many_is_raised(client: Client, scripted: ScriptedServer) -> None:
