@@ -1,14 +1,14 @@
 """Saving as a pipeline, for asyncio: the twin of `_pipeline.py`.
 
-The caller's iterator is asked for more by a task of ours, one at a time. Of all that is done here
-this alone outlives an attempt, so that the end of an attempt does not end the caller's iterator;
-it ends with the pipeline.
+The caller's iterator is asked for more by a task of ours, ahead of what is sent. Of all that is
+done here this alone outlives an attempt, so that the end of an attempt does not end the caller's
+iterator; it ends with the pipeline.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
 from contextlib import aclosing
 
 from hotbook import _calls
@@ -33,9 +33,10 @@ async def save_stream(
             )
             try:
                 async with aclosing(replies):
-                    async for outcome in replies:
+                    async for reply in replies:
                         attempts = None
-                        yield _calls.save_outcome(outcome, pipeline.answered())
+                        for outcome in reply.outcomes:
+                            yield _calls.save_outcome(outcome, pipeline.answered())
                 break
             except HotbookError as failure:
                 error = failure
@@ -46,46 +47,56 @@ async def save_stream(
 
 
 class _Pipeline(Sent):
-    """Takes positions as gRPC asks for them."""
+    """Draws positions in a task of its own, and gives messages to gRPC as it asks for them."""
 
     def __init__(self, positions: Iterable[Position] | AsyncIterable[Position]) -> None:
         super().__init__()
         self._positions = _iterate(positions)
-        self._drawing: asyncio.Task[None] | None = None
+        self._news = asyncio.Event()
+        self._drawing = asyncio.create_task(self._draw(), name="hotbook-pipeline")
 
-    def requests(self) -> AsyncIterator[pb.SaveRequest]:
+    def requests(self) -> AsyncIterator[pb.SaveStreamRequest]:
         """First what has no answer yet, then what comes next."""
-        return self._requests(*self.begin())
+        attempt = self.begin()
+        self._tell()
+        return self._messages(attempt)
 
     async def aclose(self) -> None:
         """Ends the last attempt, and the waiting for the caller's iterator."""
         self.begin()
-        if self._drawing is not None:
-            self._drawing.cancel()
-            await asyncio.wait({self._drawing})
+        self._tell()
+        self._drawing.cancel()
+        await asyncio.wait({self._drawing})
 
-    async def _requests(self, attempt: int, cursor: int) -> AsyncIterator[pb.SaveRequest]:
-        while attempt == self._attempt:
-            request = self._sent(cursor)
-            if request is not None:
-                cursor += 1
-                yield request
-            elif self._ended:
+    async def _messages(self, attempt: int) -> AsyncIterator[pb.SaveStreamRequest]:
+        while True:
+            await self._wait_until(lambda: self.has_news(attempt))
+            message = self.take(attempt)
+            self._tell()
+            if message is None:
                 return
-            else:
-                self._drawing = self._drawing or asyncio.create_task(self._draw())
-                await asyncio.wait({self._drawing})
+            yield message
 
     async def _draw(self) -> None:
+        failure = None
         try:
-            position = await anext(self._positions)
-            self._add(position, _calls.save_request(position))
-        except StopAsyncIteration:
-            self._end()
+            async for position in self._positions:
+                self.add(position, _calls.save_request(position))
+                self._tell()
+                await self._wait_until(self.has_room)
         except Exception as error:
-            self._end(error)
-        finally:
-            self._drawing = None
+            failure = error
+        self.end(failure)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Something has happened: whoever waits may look."""
+        self._news.set()
+        self._news = asyncio.Event()
+
+    async def _wait_until(self, is_so: Callable[[], bool]) -> None:
+        while not is_so():
+            await self._news.wait()
 
 
 def _iterate(

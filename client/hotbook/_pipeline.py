@@ -1,7 +1,9 @@
-"""Saving as a pipeline: many requests under way on one stream, answered in order.
+"""Saving as a pipeline: many saves under way on one stream, answered in order.
 
-What was sent and has no answer yet is kept, and is sent again, with the ids it had, when the
-server comes back: so each position is saved once, and none is left out.
+What was drawn and has no answer yet is kept, and is sent again, with the ids it had, when the
+server comes back: so each position is saved once, and none is left out. The caller's iterator is
+asked for more on a thread of its own, ahead of what is sent; so a message holds what is there, and
+never waits for what is not.
 """
 
 from __future__ import annotations
@@ -11,6 +13,9 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
+from itertools import islice
+
+import msgspec
 
 from hotbook import _calls
 from hotbook._connection import Attempts
@@ -19,113 +24,157 @@ from hotbook_shared.errors import HotbookError
 from hotbook_shared.model import Position, Saved
 from hotbook_shared.pb import hotbook_pb2 as pb
 
+MESSAGE_SAVES = 64
+MESSAGE_BYTES = 1024 * 1024
+DRAWN_AHEAD_MAX = 2 * MESSAGE_SAVES
+"""How many positions are drawn that no message has taken yet."""
+
 
 def save_stream(
     transport: Transport, positions: Iterable[Position], timeout_s: float
 ) -> Generator[Saved | HotbookError, None, None]:
-    pipeline = _Pipeline(positions)
-    attempts: Attempts | None = None  # since the last answer
-    while True:
-        replies = transport.stream(
-            "SaveStream", pipeline.requests(), timeout_s, pipeline.has_unanswered
-        )
-        try:
-            with closing(replies):
-                for outcome in replies:
-                    attempts = None
-                    yield _calls.save_outcome(outcome, pipeline.answered())
-            break
-        except HotbookError as failure:
-            error = failure
-        attempts = attempts or transport.attempts(timeout_s)
-        time.sleep(attempts.pause_s(error))
-    if pipeline.failure is not None:
-        raise pipeline.failure
+    with closing(_Pipeline(positions)) as pipeline:
+        attempts: Attempts | None = None  # since the last answer
+        while True:
+            replies = transport.stream(
+                "SaveStream", pipeline.requests(), timeout_s, pipeline.has_unanswered
+            )
+            try:
+                with closing(replies):
+                    for reply in replies:
+                        attempts = None
+                        for outcome in reply.outcomes:
+                            yield _calls.save_outcome(outcome, pipeline.answered())
+                break
+            except HotbookError as failure:
+                error = failure
+            attempts = attempts or transport.attempts(timeout_s)
+            time.sleep(attempts.pause_s(error))
+        if pipeline.failure is not None:
+            raise pipeline.failure
+
+
+class _Drawn(msgspec.Struct):
+    """A save that has no answer yet."""
+
+    position_uuid: str
+    request: pb.SaveRequest
+    size: int
 
 
 class Sent:
-    """The requests of one pipeline that have no answer yet, and which attempt may send them.
+    """The saves of one pipeline that have no answer yet, and the attempt that may send them.
 
-    Each attempt has a cursor: its place among all requests of the pipeline. `_lock` guards what was
-    sent, for the requests may be taken on another thread than the answers.
+    `_taken` is the attempt's place among them. Whoever calls from several threads holds a lock.
     """
 
     def __init__(self) -> None:
         self.failure: Exception | None = None
         """What ended the caller's iterator, if it was an error."""
-        self._unanswered: deque[tuple[str, pb.SaveRequest]] = deque()
-        self._answered = 0
+        self._unanswered: deque[_Drawn] = deque()
+        self._taken = 0
         self._attempt = 0
-        self._ended = False
-        self._lock = threading.Lock()
+        self._has_ended = False
 
-    def begin(self) -> tuple[int, int]:
-        """Begins an attempt, and outdates the one before. Gives its number and its cursor."""
-        with self._lock:
-            self._attempt += 1
-            return self._attempt, self._answered
+    def begin(self) -> int:
+        """Begins an attempt, and outdates the one before. Gives its number."""
+        self._attempt += 1
+        self._taken = 0
+        return self._attempt
 
     def has_unanswered(self) -> bool:
         return bool(self._unanswered)
 
     def answered(self) -> str:
-        """Takes the oldest request off; returns its position's uuid."""
-        with self._lock:
-            self._answered += 1
-            return self._unanswered.popleft()[0]
+        """Takes the oldest save off; returns its position's uuid."""
+        self._taken -= 1
+        return self._unanswered.popleft().position_uuid
 
-    def _sent(self, cursor: int) -> pb.SaveRequest | None:
-        """The request at a place of the pipeline, if it was drawn already."""
-        with self._lock:
-            place = cursor - self._answered
-            return self._unanswered[place][1] if place < len(self._unanswered) else None
+    def has_room(self) -> bool:
+        return len(self._unanswered) - self._taken < DRAWN_AHEAD_MAX
 
-    def _add(self, position: Position, request: pb.SaveRequest) -> None:
-        with self._lock:
-            self._unanswered.append((position.position_uuid, request))
+    def has_news(self, attempt: int) -> bool:
+        """Whether `take` has something to say to an attempt."""
+        is_there = self._taken < len(self._unanswered)
+        return is_there or self._has_ended or attempt != self._attempt
 
-    def _end(self, failure: Exception | None = None) -> None:
+    def take(self, attempt: int) -> pb.SaveStreamRequest | None:
+        """What an attempt is to send next; None where that is nothing more."""
+        if attempt != self._attempt:
+            return None
+        saves: list[pb.SaveRequest] = []
+        room = MESSAGE_BYTES
+        for drawn in islice(self._unanswered, self._taken, self._taken + MESSAGE_SAVES):
+            room -= drawn.size
+            if saves and room < 0:
+                break
+            saves.append(drawn.request)
+        self._taken += len(saves)
+        return pb.SaveStreamRequest(saves=saves) if saves else None
+
+    def add(self, position: Position, request: pb.SaveRequest) -> None:
+        self._unanswered.append(_Drawn(position.position_uuid, request, request.ByteSize()))
+
+    def end(self, failure: Exception | None = None) -> None:
         """There is no more; a failure is the caller's own, told after the answers before it."""
-        self._ended, self.failure = True, failure
+        self._has_ended, self.failure = True, failure
 
 
 class _Pipeline(Sent):
-    """Takes positions as gRPC asks for them, on a thread of its own, one for each attempt.
+    """Draws positions on a thread of its own, and gives messages to gRPC's, one for each attempt.
 
-    `_drawing` is held while the caller's iterator is asked for more, which may take as long as it
-    likes: an attempt that has something to send again never waits for it.
+    `_news` guards what was drawn, and is told of everything that somebody may wait for. It is not
+    held while the caller's iterator is asked for more, which may take as long as it likes.
     """
 
     def __init__(self, positions: Iterable[Position]) -> None:
         super().__init__()
         self._positions = _calls.iterate(positions, "positions")
-        self._drawing = threading.Lock()
+        self._news = threading.Condition()
+        self._is_closed = False
+        threading.Thread(target=self._draw, name="hotbook-pipeline", daemon=True).start()
 
-    def requests(self) -> Iterator[pb.SaveRequest]:
+    def requests(self) -> Iterator[pb.SaveStreamRequest]:
         """First what has no answer yet, then what comes next."""
-        return self._requests(*self.begin())
+        with self._news:
+            attempt = self.begin()
+            self._news.notify_all()
+        return self._messages(attempt)
 
-    def _requests(self, attempt: int, cursor: int) -> Iterator[pb.SaveRequest]:
-        while attempt == self._attempt:
-            request = self._sent(cursor) or self._draw(attempt, cursor)
-            if request is None or attempt != self._attempt:
+    def answered(self) -> str:
+        with self._news:
+            return super().answered()
+
+    def close(self) -> None:
+        """Ends the last attempt; nothing more is drawn."""
+        with self._news:
+            self._is_closed = True
+            self.begin()
+            self._news.notify_all()
+
+    def _messages(self, attempt: int) -> Iterator[pb.SaveStreamRequest]:
+        while True:
+            with self._news:
+                self._news.wait_for(lambda: self.has_news(attempt))
+                message = self.take(attempt)
+                self._news.notify_all()
+            if message is None:
                 return
-            cursor += 1
-            yield request
+            yield message
 
-    def _draw(self, attempt: int, cursor: int) -> pb.SaveRequest | None:
-        with self._drawing:
-            sent = self._sent(cursor)  # perhaps by an earlier attempt, while this one waited
-            if sent is not None or self._ended or attempt != self._attempt:
-                return sent
-            try:
-                position = next(self._positions)
+    def _draw(self) -> None:
+        failure = None
+        try:
+            for position in self._positions:
                 request = _calls.save_request(position)
-            except StopIteration:
-                self._end()
-                return None
-            except Exception as error:
-                self._end(error)
-                return None
-            self._add(position, request)
-        return request
+                with self._news:
+                    self.add(position, request)
+                    self._news.notify_all()
+                    self._news.wait_for(lambda: self._is_closed or self.has_room())
+                    if self._is_closed:
+                        return
+        except Exception as error:
+            failure = error
+        with self._news:
+            self.end(failure)
+            self._news.notify_all()

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -136,7 +136,7 @@ class Engine(Keeper):
 
     def enqueue(
         self, command: Command, key: RequestKey | None = None, *, timeout_s: float, size: int = 0
-    ) -> Awaitable[AnyOutcome]:
+    ) -> asyncio.Future[AnyOutcome]:
         self.check_working()
         ticket = None
         if key is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
@@ -99,7 +99,7 @@ class Following(Keeper):
 
     # ---------------------------------------------------------------- commands
 
-    def enqueue(self, *_: object, **__: object) -> Awaitable[AnyOutcome]:
+    def enqueue(self, *_: object, **__: object) -> asyncio.Future[AnyOutcome]:
         self.check_working()
         raise ReadOnly(
             f"this server follows {self.leader} and takes no writes: send them there",

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable
 
 from hotbook_server.archive import Archive
 from hotbook_server.clock import Clock
@@ -83,7 +82,7 @@ class Keeper(ABC):
     @abstractmethod
     def enqueue(
         self, command: Command, key: RequestKey | None = None, *, timeout_s: float, size: int = 0
-    ) -> Awaitable[AnyOutcome]:
+    ) -> asyncio.Future[AnyOutcome]:
         """The same without waiting: what is awaited ends in an outcome, a refusal included."""
 
     @abstractmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,17 +108,25 @@ def test_a_message_over_the_limit_is_refused_by_every_rpc(
 @pytest.mark.usefixtures("unchanged")
 def test_garbage_in_a_stream_of_saves_comes_after_the_answers(channel: grpc.Channel) -> None:
     """What was right before the garbage is answered; then the stream ends with the refusal."""
-    wrong = saving(hotkey="").SerializeToString()
+    wrong = streaming(saving(hotkey=""))
     stream: Any = channel.stream_stream("/hotbook.v1.Positions/SaveStream")
     call = stream(iter([wrong, b"\xff"]), timeout=20)
 
-    assert pb.SaveOutcome.FromString(next(call)).refused.code == "INVALID_ARGUMENT"
+    assert [one.refused.code for one in outcomes_in(next(call))] == ["INVALID_ARGUMENT"]
     with pytest.raises(grpc.RpcError):
         next(call)
     assert call.code() is INVALID
 
 
 # ------------------------------------------------------------------ messages that cannot be right
+
+
+def streaming(*saves: pb.SaveRequest) -> bytes:
+    return pb.SaveStreamRequest(saves=saves).SerializeToString()
+
+
+def outcomes_in(reply: bytes) -> Sequence[pb.SaveOutcome]:
+    return pb.SaveStreamReply.FromString(reply).outcomes
 
 
 def saving(**changed: Any) -> pb.SaveRequest:
@@ -221,8 +229,10 @@ def test_a_wrong_save_is_refused_by_name_in_every_way(
     body = request_.SerializeToString()
     assert refusal(channel, "Save", body) == (INVALID, field)
 
-    streamed = [pb.SaveOutcome.FromString(one) for one in ask(channel, "SaveStream", body, body)]
-    assert [one.refused.details["field"] for one in streamed] == [field, field]
+    alone, together = streaming(request_), streaming(request_, request_)
+    replies = ask(channel, "SaveStream", alone, together)
+    streamed = [one for reply in replies for one in outcomes_in(reply)]
+    assert [one.refused.details["field"] for one in streamed] == [field] * 3
 
     items = [pb.SaveItem(), pb.SaveItem()]
     items[1].replace_open = request_.replace_open

@@ -219,8 +219,8 @@ def test_a_stop_answers_its_callers_and_keeps_what_it_acknowledged(tmp_path: Pat
     """SIGTERM under 64 writers: exit 0 in time, answers or Unavailable, and nothing is lost."""
     let_go = threading.Event()
 
-    def idle() -> Iterator[pb.SaveRequest]:
-        yield save_of("streamed")
+    def idle() -> Iterator[pb.SaveStreamRequest]:
+        yield pb.SaveStreamRequest(saves=[save_of("streamed")])
         let_go.wait(PATIENCE_S)
 
     with (
@@ -230,7 +230,7 @@ def test_a_stop_answers_its_callers_and_keeps_what_it_acknowledged(tmp_path: Pat
         ThreadPoolExecutor(64) as pool,
     ):
         stream = stub.SaveStream(idle())
-        assert next(stream).saved.version == 1
+        assert next(stream).outcomes[0].saved.version == 1
         writing = [pool.submit(write_until_stopped, process.target, f"w{n}") for n in range(64)]
         eventually(lambda: book.status().revision > 500, "500 saves")
         process.send(signal.SIGTERM)

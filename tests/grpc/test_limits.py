@@ -41,11 +41,14 @@ def test_a_pipeline_waits_for_a_place_as_a_call_does() -> None:
 
     def one_and_wait() -> Iterator[hotbook.Position]:
         yield closed("held")
-        held.set()
         release.wait(30)
 
+    def hold(book: hotbook.Client) -> None:
+        for _ in book.save_stream(one_and_wait()):
+            held.set()
+
     with server(concurrent_calls_max=1) as target, hotbook.connect(target) as book:
-        holder = threading.Thread(target=lambda: list(book.save_stream(one_and_wait())))
+        holder = threading.Thread(target=hold, args=(book,))
         holder.start()
         held.wait(30)
         with pytest.raises(hotbook.QueueFull):

@@ -279,3 +279,23 @@ async def test_the_longest_deadline_of_those_who_wait_counts(
     outcomes = await asyncio.gather(hasty, patient, return_exceptions=True)
     assert isinstance(outcomes[0], SaveDone | DeadlineExceeded)
     assert isinstance(outcomes[1], SaveDone), "nothing has run out for this one"
+
+
+def test_the_saves_of_a_message_share_a_commit(book: hotbook.Client, target: str) -> None:
+    """However a stream deals them out, each save has its own id and its own answer, in order."""
+    saves = [
+        pb.SaveRequest(position=wire("dealt", str(number), closed), request_id=f"dealt-{number}")
+        for number in range(5)
+    ]
+    together = pb.SaveStreamRequest(saves=saves)
+    one_by_one = [pb.SaveStreamRequest(saves=[save]) for save in saves]
+    before = book.status().telemetry.get("commit.changes.count", 0)
+    with grpc.insecure_channel(target) as channel:
+        stream = PositionsStub(channel).SaveStream  # type: ignore[no-untyped-call]
+        [first] = stream(iter([together]))
+        commits = book.status().telemetry["commit.changes.count"] - before
+        again = [one for reply in stream(iter(one_by_one)) for one in reply.outcomes]
+
+    assert [one.saved.version for one in first.outcomes] == [1] * 5
+    assert again == list(first.outcomes)
+    assert commits == 1

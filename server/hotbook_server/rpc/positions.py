@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 
 from hotbook_server.archive import Look
 from hotbook_server.clock import Clock
@@ -98,16 +98,21 @@ class PositionsService:
         return reply.SerializeToString()
 
     async def save_stream(
-        self, requests: AsyncIterator[tuple[pb.SaveRequest, bytes]], call: Call
+        self, requests: AsyncIterator[tuple[pb.SaveStreamRequest, bytes]], call: Call
     ) -> AsyncIterator[bytes]:
-        """Reads ahead of the answers, up to the window; answers in the order of the requests."""
-        begun: asyncio.Queue[Awaitable[AnyOutcome] | None] = asyncio.Queue(
+        """Reads ahead of the answers, up to the window; answers in the order of the saves.
+
+        The saves of a message are handed over without a turn of the loop in between, so that they
+        share a commit; and the answers of a commit share a message.
+        """
+        begun: asyncio.Queue[asyncio.Future[AnyOutcome] | None] = asyncio.Queue(
             self._settings.stream_window
         )
 
         async def read() -> None:
-            async for request, body in requests:
-                await begun.put(await self._begin(request, body, call))
+            async for request, _ in requests:
+                for save in request.saves:
+                    await begun.put(await self._begin(save, call))
 
         async def read_to_the_end() -> None:
             """Until the caller ends the stream, sends garbage, or the server stops."""
@@ -128,19 +133,18 @@ class PositionsService:
 
         reader = asyncio.create_task(read_to_the_end())
         try:
-            while (answer := await begun.get()) is not None:
-                outcome = await answer
-                assert isinstance(outcome, SaveDone | RefusedOutcome)
-                reply = pb.SaveOutcome()
-                self._write_outcome(reply, outcome)
+            async for outcomes in _as_they_are_ready(begun):
+                reply = pb.SaveStreamReply()
+                for outcome in outcomes:
+                    assert isinstance(outcome, SaveDone | RefusedOutcome)
+                    self._write_outcome(reply.outcomes.add(), outcome)
                 yield reply.SerializeToString()
         finally:
             reader.cancel()
 
-    async def _begin(
-        self, request: pb.SaveRequest, body: bytes, call: Call
-    ) -> Awaitable[AnyOutcome]:
+    async def _begin(self, request: pb.SaveRequest, call: Call) -> asyncio.Future[AnyOutcome]:
         """Hands one save of a stream to the engine; waits where the engine's queue is full."""
+        body = request.SerializeToString()
         try:
             save, key = self._save_of(request), request_key(request.request_id, call.method, body)
         except InvalidArgument as error:
@@ -347,6 +351,23 @@ def _failed(error: Exception) -> asyncio.Future[AnyOutcome]:
     future: asyncio.Future[AnyOutcome] = asyncio.get_running_loop().create_future()
     future.set_exception(error)
     return future
+
+
+async def _as_they_are_ready(
+    begun: asyncio.Queue[asyncio.Future[AnyOutcome] | None],
+) -> AsyncIterator[list[AnyOutcome]]:
+    """The outcomes in order, up to None; those together that need not be waited for."""
+    ready: list[AnyOutcome] = []
+    while (answer := await begun.get()) is not None:
+        if ready and not (answer.done() and answer.exception() is None):
+            yield ready
+            ready = []
+        ready.append(await answer)
+        if begun.empty():
+            yield ready
+            ready = []
+    if ready:
+        yield ready
 
 
 def _without_page(request: pb.ListRequest) -> bytes:

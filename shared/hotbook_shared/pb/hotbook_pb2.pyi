@@ -316,6 +316,18 @@ class SaveItem(_message.Message):
     replace_open: bool
     def __init__(self, position: _Optional[_Union[Position, _Mapping]] = ..., expected_version: _Optional[int] = ..., replace_open: _Optional[bool] = ...) -> None: ...
 
+class SaveStreamRequest(_message.Message):
+    __slots__ = ("saves",)
+    SAVES_FIELD_NUMBER: _ClassVar[int]
+    saves: _containers.RepeatedCompositeFieldContainer[SaveRequest]
+    def __init__(self, saves: _Optional[_Iterable[_Union[SaveRequest, _Mapping]]] = ...) -> None: ...
+
+class SaveStreamReply(_message.Message):
+    __slots__ = ("outcomes",)
+    OUTCOMES_FIELD_NUMBER: _ClassVar[int]
+    outcomes: _containers.RepeatedCompositeFieldContainer[SaveOutcome]
+    def __init__(self, outcomes: _Optional[_Iterable[_Union[SaveOutcome, _Mapping]]] = ...) -> None: ...
+
 class SaveManyRequest(_message.Message):
     __slots__ = ("items", "request_id", "all_or_nothing", "dry_run")
     ITEMS_FIELD_NUMBER: _ClassVar[int]

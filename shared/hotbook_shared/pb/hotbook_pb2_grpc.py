@@ -49,8 +49,8 @@ class PositionsStub:
                 _registered_method=True)
         self.SaveStream = channel.stream_stream(
                 '/hotbook.v1.Positions/SaveStream',
-                request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.SaveRequest.SerializeToString,
-                response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.SaveOutcome.FromString,
+                request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.SaveStreamRequest.SerializeToString,
+                response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.SaveStreamReply.FromString,
                 _registered_method=True)
         self.Get = channel.unary_unary(
                 '/hotbook.v1.Positions/Get',
@@ -110,7 +110,9 @@ class PositionsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SaveStream(self, request_iterator, context):
-        """Saves as a pipeline: one answer a request, in the order of the requests. A refusal is an answer.
+        """Saves as a pipeline: one answer a save, in the order of the saves. A refusal is an answer. How
+        saves and answers are dealt out to messages means nothing: send what there is, and the answers
+        that are ready come together. Each save may have a request id of its own, as in Save.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -181,8 +183,8 @@ def add_PositionsServicer_to_server(servicer, server):
             ),
             'SaveStream': grpc.stream_stream_rpc_method_handler(
                     servicer.SaveStream,
-                    request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.SaveRequest.FromString,
-                    response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.SaveOutcome.SerializeToString,
+                    request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.SaveStreamRequest.FromString,
+                    response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.SaveStreamReply.SerializeToString,
             ),
             'Get': grpc.unary_unary_rpc_method_handler(
                     servicer.Get,
@@ -302,8 +304,8 @@ class Positions:
             request_iterator,
             target,
             '/hotbook.v1.Positions/SaveStream',
-            hotbook__shared_dot_pb_dot_hotbook__pb2.SaveRequest.SerializeToString,
-            hotbook__shared_dot_pb_dot_hotbook__pb2.SaveOutcome.FromString,
+            hotbook__shared_dot_pb_dot_hotbook__pb2.SaveStreamRequest.SerializeToString,
+            hotbook__shared_dot_pb_dot_hotbook__pb2.SaveStreamReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,83 @@
+"""What a pipeline sends, and what it keeps: the part of it that neither waits nor sends."""
+
+from __future__ import annotations
+
+from hotbook import Position, _calls
+from hotbook._pipeline import DRAWN_AHEAD_MAX, MESSAGE_BYTES, MESSAGE_SAVES, Sent
+from tests.make import closed, order
+
+
+def drawn(*positions: Position) -> Sent:
+    made = Sent()
+    for position in positions:
+        made.add(position, _calls.save_request(position))
+    return made
+
+
+def small(count: int) -> list[Position]:
+    return [closed(f"p{number}") for number in range(count)]
+
+
+def names(sent: Sent, attempt: int) -> list[str]:
+    """The uuids of what an attempt is to send next."""
+    message = sent.take(attempt)
+    return [] if message is None else [save.position.position_uuid for save in message.saves]
+
+
+def test_a_message_holds_what_is_there_up_to_its_limits() -> None:
+    """So many saves or so many bytes; a position that is larger than that goes alone."""
+    heavy = (order(extra={"note": "x" * 200_000}),) * (MESSAGE_BYTES // 400_000)
+    large = [closed(f"large-{number}", orders=heavy * 3) for number in range(2)]
+    sent = drawn(*small(MESSAGE_SAVES + 1), *large, *small(2))
+    attempt = sent.begin()
+
+    told = []
+    while message := names(sent, attempt):
+        told.append(message)
+
+    assert [len(message) for message in told] == [MESSAGE_SAVES, 1, 1, 1, 2]
+    assert [name for message in told for name in message] == [
+        *(p.position_uuid for p in small(MESSAGE_SAVES + 1)), "large-0", "large-1", "p0", "p1",
+    ]  # fmt: skip
+
+
+def test_what_has_no_answer_is_sent_again_with_the_ids_it_had() -> None:
+    """A new attempt begins with the oldest save without an answer; the old one has nothing more."""
+    sent = drawn(*small(3))
+    first = sent.begin()
+    before = sent.take(first)
+    assert sent.answered() == "p0"
+
+    second = sent.begin()
+    again = sent.take(second)
+
+    assert before is not None
+    assert again is not None
+    assert list(again.saves) == list(before.saves)[1:]
+    assert sent.take(first) is None
+    assert sent.has_news(first), "it is told that it is over"
+    assert not sent.has_news(second)
+    assert [sent.answered(), sent.answered(), sent.has_unanswered()] == ["p1", "p2", False]
+
+
+def test_no_more_is_drawn_than_messages_take() -> None:
+    """There is room for so many positions that no message has taken, sent ones aside."""
+    sent = drawn(*small(DRAWN_AHEAD_MAX))
+    assert not sent.has_room()
+
+    names(sent, sent.begin())
+    assert sent.has_room()
+    sent.begin()
+    assert not sent.has_room(), "what is to be sent again waits for its turn like all"
+
+
+def test_the_end_is_news() -> None:
+    """Who waits for more is told that there is none."""
+    sent = drawn()
+    attempt = sent.begin()
+    assert not sent.has_news(attempt)
+
+    sent.end()
+
+    assert sent.has_news(attempt)
+    assert sent.take(attempt) is None
