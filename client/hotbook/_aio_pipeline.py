@@ -8,13 +8,14 @@ iterator; it ends with the pipeline.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
 from contextlib import aclosing
 
 from hotbook import _calls
 from hotbook._aio_transport import Transport
 from hotbook._connection import Attempts
-from hotbook._pipeline import Sent
+from hotbook._pipeline import COMPANY_S, Sent
 from hotbook_shared.errors import HotbookError
 from hotbook_shared.model import Position, Saved
 from hotbook_shared.pb import hotbook_pb2 as pb
@@ -61,6 +62,12 @@ class _Pipeline(Sent):
         self._tell()
         return self._messages(attempt)
 
+    def answered(self) -> str:
+        uuid = super().answered()
+        if not self._taken:
+            self._tell()
+        return uuid
+
     async def aclose(self) -> None:
         """Ends the last attempt, and the waiting for the caller's iterator."""
         self.begin()
@@ -71,6 +78,9 @@ class _Pipeline(Sent):
     async def _messages(self, attempt: int) -> AsyncIterator[pb.SaveStreamRequest]:
         while True:
             await self._wait_until(lambda: self.has_news(attempt))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(COMPANY_S):
+                    await self._wait_until(lambda: self.is_due(attempt))
             message = self.take(attempt)
             self._tell()
             if message is None:

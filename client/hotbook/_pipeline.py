@@ -2,8 +2,8 @@
 
 What was drawn and has no answer yet is kept, and is sent again, with the ids it had, when the
 server comes back: so each position is saved once, and none is left out. The caller's iterator is
-asked for more on a thread of its own, ahead of what is sent; so a message holds what is there, and
-never waits for what is not.
+asked for more on a thread of its own, ahead of what is sent; so a message holds what is there. It
+is sent at once where nothing is under way; otherwise it waits a moment to be filled.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ MESSAGE_SAVES = 64
 MESSAGE_BYTES = 1024 * 1024
 DRAWN_AHEAD_MAX = 2 * MESSAGE_SAVES
 """How many positions are drawn that no message has taken yet."""
+COMPANY_S = 0.002
+"""How long a message waits at most to be filled, while others are under way."""
 
 
 def save_stream(
@@ -98,6 +100,12 @@ class Sent:
         is_there = self._taken < len(self._unanswered)
         return is_there or self._has_ended or attempt != self._attempt
 
+    def is_due(self, attempt: int) -> bool:
+        """Whether it makes no sense to wait for company, before `take`."""
+        drawn = len(self._unanswered) - self._taken
+        is_alone = not self._taken or self._has_ended
+        return is_alone or drawn >= MESSAGE_SAVES or attempt != self._attempt
+
     def take(self, attempt: int) -> pb.SaveStreamRequest | None:
         """What an attempt is to send next; None where that is nothing more."""
         if attempt != self._attempt:
@@ -143,7 +151,10 @@ class _Pipeline(Sent):
 
     def answered(self) -> str:
         with self._news:
-            return super().answered()
+            uuid = super().answered()
+            if not self._taken:
+                self._news.notify_all()
+            return uuid
 
     def close(self) -> None:
         """Ends the last attempt; nothing more is drawn."""
@@ -156,6 +167,7 @@ class _Pipeline(Sent):
         while True:
             with self._news:
                 self._news.wait_for(lambda: self.has_news(attempt))
+                self._news.wait_for(lambda: self.is_due(attempt), COMPANY_S)
                 message = self.take(attempt)
                 self._news.notify_all()
             if message is None:

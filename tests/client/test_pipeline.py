@@ -81,3 +81,39 @@ def test_the_end_is_news() -> None:
 
     assert sent.has_news(attempt)
     assert sent.take(attempt) is None
+
+
+def test_a_lone_position_is_sent_at_once_and_others_wait_for_company() -> None:
+    """A message is due where nothing is under way, where it is full, and where nothing follows."""
+    sent = drawn(*small(1))
+    attempt = sent.begin()
+    assert sent.is_due(attempt)
+    names(sent, attempt)
+
+    for position in small(MESSAGE_SAVES):
+        assert not sent.is_due(attempt)
+        sent.add(position, _calls.save_request(position))
+    assert sent.is_due(attempt), "it is full"
+    names(sent, attempt)
+
+    sent.add(closed("late"), _calls.save_request(closed("late")))
+    assert not sent.is_due(attempt)
+    for _ in range(1 + MESSAGE_SAVES):
+        sent.answered()
+    assert sent.is_due(attempt), "nothing is under way any more"
+
+
+def test_the_last_message_waits_for_nobody() -> None:
+    """When no more is to come, what is there goes; and an attempt that is over learns of it."""
+    sent = drawn(*small(1))
+    attempt = sent.begin()
+    names(sent, attempt)
+    assert not sent.is_due(attempt)
+
+    sent.end()
+    assert sent.is_due(attempt)
+
+    unfinished = drawn(*small(1))
+    first = unfinished.begin()
+    names(unfinished, unfinished.begin())
+    assert unfinished.is_due(first)
