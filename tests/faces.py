@@ -28,6 +28,8 @@ class Driven:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = getattr(self._client, name)
+        if not callable(method):  # a property, which waits for nothing
+            return method  # type: ignore[no-any-return]
 
         def call(*args: Any, **named: Any) -> Any:
             made = method(*args, **named)

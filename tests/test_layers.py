@@ -25,7 +25,7 @@ FLOORS = {
     "hotbook_shared": (
         ("__init__", "pb"),
         ("errors", "bar", "address", "disk"),
-        ("money", "names"),
+        ("money", "names", "sealed"),
         ("model",),
         ("pairs", "fills", "splitting", "sendable"),
         ("wire", "status", "record", "digest"),

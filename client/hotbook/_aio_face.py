@@ -41,6 +41,12 @@ class Face:
     def __repr__(self) -> str:
         return f"<hotbook.aio.Client of {self._transport.target}>"
 
+    @property
+    def revision(self) -> int:
+        """The newest revision that an answer to this client has told. After a write of any kind, a
+        replica that has waited for it shows what was written."""
+        return self._transport.revision
+
     async def close(self) -> None:
         """Ends the connection, and every call that is under way. Closing twice is no error."""
         await self._transport.close()

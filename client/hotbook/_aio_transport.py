@@ -72,7 +72,8 @@ class Transport(Connection):
     ) -> Any:
         while True:
             try:
-                return await _reply(first or self._rpc(method)(request, timeout=attempts.left_s()))
+                reply = first or self._rpc(method)(request, timeout=attempts.left_s())
+                return self.noted(await _reply(reply))
             except _FAILURES as failure:
                 error = self._error_of(failure)
             first = None
@@ -100,7 +101,7 @@ class Transport(Connection):
                     patience.waiting_since_s = None
                     if reply is None:
                         return
-                    yield reply
+                    yield self.noted(reply)
         except _FAILURES as failure:
             if patience.is_over:
                 late = DeadlineExceeded("it stood still")

@@ -8,6 +8,7 @@ the deadline.
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -75,8 +76,11 @@ class Connection:
         if not isinstance(target, str) or not is_address(target):
             raise InvalidArgument(f"target must be HOST:PORT, not {target!r}", field="target")
         self.target = target
+        self.revision = 0
+        """The newest revision that an answer has told."""
         self._closed = False
         self._stubs: list[Any] = []
+        self._noting = threading.Lock()
 
     def attempts(self, timeout_s: float, request: Any = None) -> Attempts:
         """Begins a deadline, inside which one thing is tried until it succeeds."""
@@ -100,6 +104,14 @@ class Connection:
                 f"{self.target} did not answer within {within}{unknown}", target=self.target
             )
         return error
+
+    def noted(self, reply: Any) -> Any:
+        """A reply, once its revision has been noted."""
+        revision: int = getattr(reply, "revision", 0)
+        if revision > self.revision:
+            with self._noting:  # two threads at once: the newest of both
+                self.revision = max(self.revision, revision)
+        return reply
 
     def _open(self, channel: Any) -> None:
         self._stubs = [stub(channel) for stub in STUBS]

@@ -53,7 +53,8 @@ class Transport(Connection):
     def _reply(self, rpc: Any, request: Any, attempts: Attempts, first: Reply | None = None) -> Any:
         while True:
             try:
-                return first() if first is not None else rpc(request, timeout=attempts.left_s())
+                reply = first() if first is not None else rpc(request, timeout=attempts.left_s())
+                return self.noted(reply)
             except (grpc.RpcError, ValueError) as failure:
                 error = self._error_of(failure)
             first = None
@@ -80,7 +81,7 @@ class Transport(Connection):
                     patience.waiting_since_s = None
                     if reply is None:
                         return
-                    yield reply
+                    yield self.noted(reply)
         except (grpc.RpcError, ValueError) as failure:
             if patience.is_over:
                 late = DeadlineExceeded("it stood still")

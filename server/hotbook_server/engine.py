@@ -245,7 +245,9 @@ class Engine(Keeper):
         for change in draft.changes:
             self.book.apply(change)
         if draft.changes:
-            self.feed.publish(draft.changes, self._mark(), self.book.digest)
+            self.feed.publish(
+                draft.changes, self._mark(), self.book.digest, at_once=self.archive.is_bounded
+            )
             self.archive.take_in(draft.changes, self.book.positions.by_uuid)
         self._step("applied")
         self._requests.remember(request for request, _ in kept)

@@ -51,6 +51,9 @@ class Part:
         return change.record is not None and change.record.is_open
 
 
+WHOLE = Part()
+
+
 class Published:
     """A commit, as watchers need it: its changes, and what they look like on the wire."""
 
@@ -115,9 +118,14 @@ class Feed:
         self.digest = digest
         self.wake()
 
-    def publish(self, changes: Sequence[Change], mark: str, digest: str) -> None:
-        """Adds a commit that readers can see already."""
+    def publish(
+        self, changes: Sequence[Change], mark: str, digest: str, *, at_once: bool = False
+    ) -> None:
+        """Adds a commit that readers can see already. `at_once`: encode it now, and not when it is
+        asked for, since the bytes of its positions may go to the disk."""
         commit = Published(changes, mark, digest)
+        if at_once:
+            commit.encoded(WHOLE)
         self._commits.append(commit)
         self.revision, self.mark, self.digest = commit.revision, mark, digest
         self._changes += len(changes)

@@ -15,7 +15,9 @@ from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.pb import records_pb2 as raw
 from hotbook_shared.record import Change, ChangeKind, Record, record_from
 
-BASE_WINDOW_S = 300.0
+DRIFT = 1e-4
+"""By how much two clocks may run apart: far more than quartz does."""
+
 HEARTBEAT_MS, HEARTBEAT_LEAST_MS = 250, 10
 """How often a follower wants to hear from its sender, whatever that does by itself; and how often
 it may want it."""
@@ -82,7 +84,8 @@ class Freshness:
     """How old what a watcher has may be, by the sender's clock and our own.
 
     Only the differences of the sender's times are used: a frame took as much longer than the
-    quickest one of late as their times say, and what it tells was true so much earlier.
+    quickest one as their times say, and what it tells was true so much earlier. What the quickest
+    one took is taken for a little more with time, for the two clocks may run apart.
     """
 
     def __init__(self) -> None:
@@ -96,8 +99,8 @@ class Freshness:
         """A new connection, perhaps to another sender, by another clock."""
         self._known_s = self._as_of_s()
         self._newest_s = -INFINITY
-        self._base_s = self._lately_s = INFINITY
-        self._window_s = 0.0
+        self._base_s = INFINITY
+        self._noted_s = 0.0
 
     def forget(self) -> None:
         """A snapshot takes the place of what was known: it may be of an earlier time, as that of
@@ -107,10 +110,8 @@ class Freshness:
     def note(self, as_of_ms: int, now_s: float, *, is_newest: bool, lag_ms: int = 0) -> None:
         """`lag_ms`: how much older than its own sending what the frame tells was already."""
         took_s = now_s - (as_of_ms + lag_ms) / 1000
-        if now_s - self._window_s > BASE_WINDOW_S:
-            self._base_s, self._lately_s, self._window_s = self._lately_s, took_s, now_s
-        self._lately_s = min(self._lately_s, took_s)
-        self._base_s = min(self._base_s, self._lately_s)
+        self._base_s = min(took_s, self._base_s + (now_s - self._noted_s) * DRIFT)
+        self._noted_s = now_s
         self.late_ms = (took_s - self._base_s) * 1000
         if is_newest:
             self._newest_s = max(self._newest_s, as_of_ms / 1000)
@@ -208,13 +209,13 @@ class Follower:
             at = change.revision
         self._check_step(frame, at)
         undo: Undo = []
-        for change in changes:
-            self.book.revision = change.revision - 1  # what is left out is not of our part
-            undo += self.book.apply(change)
-        self.book.revision = frame.revision
         try:
+            for change in changes:
+                self.book.revision = change.revision - 1  # what is left out is not of our part
+                undo += self.book.apply(change)
+            self.book.revision = frame.revision
             self._show(self.book.picture(), frame)
-        except OutOfStep:
+        except Exception:
             self.book.revert(undo, before)
             raise
         return changes

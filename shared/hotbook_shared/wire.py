@@ -7,7 +7,7 @@ what a server accepts is the server's to judge.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -28,6 +28,7 @@ from hotbook_shared.model import (
 )
 from hotbook_shared.money import ONE, from_text, from_text_or_none, to_text
 from hotbook_shared.pb import hotbook_pb2 as pb
+from hotbook_shared.sealed import NOTHING, sealed
 from hotbook_shared.sendable import check_order, check_position, extra_text
 
 _T = TypeVar("_T")
@@ -67,6 +68,12 @@ _extra_decoder = msgspec.json.Decoder(dict[str, Any])
 
 def extra_from(text: str) -> dict[str, Any]:
     return _extra_decoder.decode(text) if text else {}
+
+
+def _sealed_extra(text: str) -> Mapping[str, Any]:
+    """That of a noun, which is immutable to its last list."""
+    extra: Mapping[str, Any] = sealed(_extra_decoder.decode(text)) if text else NOTHING
+    return extra
 
 
 # ------------------------------------------------------------------ positions
@@ -230,7 +237,7 @@ def _position_from_wire(m: pb.Position) -> Position:
         version=m.version,
         revision=m.revision,
         updated_ms=m.updated_ms,
-        extra=extra_from(m.extra),
+        extra=_sealed_extra(m.extra),
     )
 
 
@@ -257,7 +264,7 @@ def _order_from_wire(m: pb.Order) -> Order:
         source=_known(ORDER_SOURCES, m.source, "source"),
         processed_ms=m.processed_ms,
         price_sources=tuple([_price_source_from_wire(source) for source in m.price_sources]),
-        extra=extra_from(m.extra),
+        extra=_sealed_extra(m.extra),
     )
 
 
@@ -275,7 +282,7 @@ def _price_source_from_wire(m: pb.PriceSource) -> PriceSource:
         lag_ms=m.lag_ms,
         bid=from_text_or_none(m.bid),
         ask=from_text_or_none(m.ask),
-        extra=extra_from(m.extra),
+        extra=_sealed_extra(m.extra),
     )
 
 

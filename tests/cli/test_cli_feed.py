@@ -164,7 +164,23 @@ def test_what_was_removed_is_named(stocked: str) -> None:
     assert "removed  b" in told.out
 
 
+def test_a_mark_tells_another_book_from_the_same(stocked: str) -> None:
+    """With the mark that came with a revision it goes on; with another's the whole book comes."""
+    seen = json.loads(tell(stocked, "changed", "8", "-o", "json").out)
+
+    same = tell(stocked, "watch", "--from-revision=8", f"--mark={seen['mark']}",
+                "--until-revision=8")  # fmt: skip
+    other = tell(stocked, "watch", "--from-revision=8", f"--mark={'0' * 32}", "--until-revision=8")
+    polled = tell(stocked, "changed", "8", f"--mark={'0' * 32}")
+
+    assert (same.code, same.out) == (0, "")
+    assert other.out.startswith("the book at revision 8: 2 positions")
+    assert "the whole book" in polled.err
+    assert seen["mark"] in polled.err
+
+
 BAD = [
+    (["watch", "--mark=0"], "mark goes with"),
     (["watch", "--from-revision=-1"], "--from-revision"),
     (["watch", "--from-revision=x"], "--from-revision"),
     (["watch", "--hotkey="], "hotkey"),

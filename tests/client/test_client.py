@@ -72,6 +72,23 @@ def test_what_is_saved_is_read_back_with_version_and_revision(client: Client, hk
     assert found.updated_ms > 0
 
 
+def test_it_knows_the_newest_revision_that_it_was_told(client: Client, hk: str) -> None:
+    """After every kind of write it is the revision of that write, or a later one."""
+    seen = [client.save(of(hk, "a")).revision]
+    assert client.revision == seen[-1]
+    for write in (
+        lambda: client.delete(hk, f"{hk}-a"),
+        lambda: client.save_many([of(hk, "b"), of(hk, "c", closed)]),
+        lambda: list(client.save_stream([of(hk, "d", closed)])),
+        lambda: client.close_position(hk, "BTCUSD", price=Decimal(1)),
+        lambda: client.clear(hk, expected_count=3),
+    ):
+        write()
+        assert client.revision > seen[-1]
+        assert client.revision == client.status().revision
+        seen.append(client.revision)
+
+
 def test_what_is_not_there_is_none_and_no_error(client: Client, hk: str) -> None:
     """Unknown uuids, other hotkeys, unknown pairs: None, or an empty list."""
     client.save(of(hk, "a"))

@@ -27,6 +27,7 @@ from hotbook.testing import server as server_process
 from hotbook_server.config import load_settings
 from hotbook_server.journal.base import Batch, Journal
 from hotbook_server.journal.memory import MemoryJournal
+from hotbook_server.rpc.guard import CUT_OFF_MOST
 from hotbook_server.server import Server
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.pb.hotbook_pb2_grpc import PositionsStub
@@ -397,3 +398,33 @@ def test_a_reader_who_never_reads_is_cut_off() -> None:
             list(stalled)
         assert told.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         assert sum(1 for _ in book.book()) == 30
+
+
+def test_a_peer_that_leaves_streams_unread_is_given_no_more() -> None:
+    """What was cut off is held by gRPC until its reader reads or goes; so a peer may leave only so
+    many. Others are served, and the peer is again when it has let go of them."""
+    heavy = tuple(order(n, extra={"weight": "x" * 250_000}) for n in range(4))
+    with (
+        serving(MemoryJournal(), call_timeout_s=0.5, drain_s=8) as made,
+        hotbook.connect(made.target) as book,
+        stub_of(made.target) as stub,
+    ):
+        book.save_many(closed(f"p{n}", orders=heavy) for n in range(30))
+        stalled = [stub.StreamBook(pb.StreamBookRequest()) for _ in range(CUT_OFF_MOST)]
+        while made.ended_calls("StreamBook") < CUT_OFF_MOST:
+            assert book.get("hk", "p1") is not None
+        with pytest.raises(grpc.RpcError) as refused:
+            list(stub.StreamBook(pb.StreamBookRequest(), timeout=PATIENCE_S))
+        assert type(error_from_call(refused.value)) is QueueFull
+        assert sum(1 for _ in book.book()) == 30
+
+        for call in stalled:
+            call.cancel()
+        until_s = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                frames = list(stub.StreamBook(pb.StreamBookRequest(), timeout=PATIENCE_S))
+                break
+            except grpc.RpcError:
+                assert time.monotonic() < until_s
+        assert sum(len(frame.positions) for frame in frames) == 30

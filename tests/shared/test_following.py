@@ -123,7 +123,7 @@ def test_lag(arrivals: list[Arrival], now_s: float, lag_s: float) -> None:
     for sent_s, at_s, is_newest in arrivals:
         freshness.note(round(sent_s * 1000), at_s, is_newest=is_newest)
 
-    assert freshness.lag_ms(now_s) == pytest.approx(lag_s * 1000, abs=0.01)
+    assert freshness.lag_ms(now_s) == pytest.approx(lag_s * 1000, abs=2)  # the drift allowed for
 
 
 def test_lag_has_that_of_the_sender_in_it() -> None:

@@ -19,13 +19,14 @@ STYLES = {"opened": "green", "closed": "yellow", "removed": "red", "cleared": "r
 @command("watch", "Follows the book as it changes.", timeout_s=30)
 @click.option("--from-revision", type=click.IntRange(min=0), metavar="N",
               help="Begin after revision N; else with what happens next.")  # fmt: skip
+@click.option("--mark", default="", help="What came with N; shows that it is the same book.")
 @click.option("--hotkey", "hotkeys", multiple=True, help="Only this hotkey; may be repeated.")
 @click.option("--open", "open_only", is_flag=True, help="Only what is open, and its closing.")
 @click.option("--snapshot", is_flag=True, help="The whole book first, as it stands.")
 @click.option("--until-revision", type=click.IntRange(min=0), metavar="N",
               help="End when revision N has come; else never.")  # fmt: skip
 def watch(
-    asked: Asked, from_revision: int | None, hotkeys: tuple[str, ...], open_only: bool,
+    asked: Asked, from_revision: int | None, mark: str, hotkeys: tuple[str, ...], open_only: bool,
     snapshot: bool, until_revision: int | None,
 ) -> None:  # fmt: skip
     """Follows the book: one line a change, in order, until Ctrl-C.
@@ -37,6 +38,7 @@ def watch(
     with asked.connect() as book:
         updates = book.watch(
             from_revision,
+            mark=mark,
             hotkeys=hotkeys or None,
             open_only=open_only,
             with_snapshot=snapshot,
@@ -54,15 +56,18 @@ def watch(
 
 @command("changed", "What has changed since a revision.", timeout_s=30)
 @click.argument("revision", type=click.IntRange(min=0))
+@click.option("--mark", default="", help="What came with REVISION; shows that it is one book.")
 @click.option("--open-too", is_flag=True, help="Also what is open, and has not changed.")
 @click.option("--hotkey", "hotkeys", multiple=True, help="Only this hotkey; may be repeated.")
-def changed(asked: Asked, revision: int, open_too: bool, hotkeys: tuple[str, ...]) -> None:
+def changed(
+    asked: Asked, revision: int, mark: str, open_too: bool, hotkeys: tuple[str, ...]
+) -> None:
     """What has changed since REVISION, as it stands now; and the revision to ask for next time.
 
     Where the changes since then are no longer kept, it is everything.
     """
     with asked.connect() as book:
-        found = book.changed_since(revision, open_too=open_too, hotkeys=hotkeys or None)
+        found = book.changed_since(revision, mark=mark, open_too=open_too, hotkeys=hotkeys or None)
     if asked.as_json:
         show.as_json(found)
         return
@@ -75,7 +80,7 @@ def changed(asked: Asked, revision: int, open_too: bool, hotkeys: tuple[str, ...
         told += ", the whole book: what changed is no longer kept, or something was cleared"
     else:
         told += f", {len(found.removed):,} removed"
-    click.echo(f"revision {found.revision:,}: {told}", err=True)
+    click.echo(f"revision {found.revision:,}: {told}; mark {found.mark}", err=True)
 
 
 def _has_come(update: api.Update, revision: int) -> bool:

@@ -211,6 +211,8 @@ class FeedService:
     def _pace(self, request: pb.WatchRequest) -> tuple[float, float]:
         """How long nothing may be sent, and how long changes are gathered, in seconds."""
         _check_mark(request.mark)
+        if request.mark and not request.HasField("from_revision"):
+            raise InvalidArgument("mark goes with the revision it came with", field="mark")
         asked = request.heartbeat_ms or self._settings.watch_heartbeat_ms
         if not HEARTBEAT_LEAST_MS <= asked <= HEARTBEAT_MOST_MS:
             raise InvalidArgument(

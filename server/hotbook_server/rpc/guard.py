@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import re
 import uuid
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from time import perf_counter
 from typing import Any, NoReturn
@@ -32,6 +33,7 @@ from hotbook_shared.errors import (
 )
 from hotbook_shared.status import error_metadata, error_to_status
 
+CUT_OFF_MOST = 16
 CORRELATION_KEY = "x-correlation-id"
 _CORRELATION = re.compile(r"[\x21-\x7e]{1,128}").fullmatch
 _NO_ANSWER = (
@@ -85,6 +87,8 @@ class Guard:
 
     def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
         self._under_way = 0
+        self._cut_off_calls: Counter[str] = Counter()
+        """By peer: streams that were cut off, and whose end has not been read."""
         self._most = settings.concurrent_calls_max
         self._ended = asyncio.Event()
         self._draining = False
@@ -193,6 +197,7 @@ class Guard:
         stalled = False
         try:
             self._enter()
+            self._check_reads(call)
             async with contextlib.aclosing(replies()) as stream:  # whatever ends it, end it now
                 async for reply in stream:
                     async with asyncio.timeout(self._timeout_s):
@@ -209,8 +214,28 @@ class Guard:
             self._leave()
             self._telemetry.record(f"rpc.{call.method}", perf_counter() - started)
         if stalled:
-            # The status waits behind what is not read: for us the call is over already.
+            await self._cut_off(call)
+
+    async def _cut_off(self, call: Call) -> NoReturn:
+        """The status waits behind what is not read. For us the call is over already, but gRPC holds
+        on to what it could not send: so a peer may leave only so many of them."""
+        peer = call.context.peer()
+        self._cut_off_calls[peer] += 1
+        try:
             await self._refuse(call, call.when_stalled(self._timeout_s))
+        finally:
+            self._cut_off_calls[peer] -= 1
+            if not self._cut_off_calls[peer]:
+                del self._cut_off_calls[peer]
+
+    def _check_reads(self, call: Call) -> None:
+        """Whoever leaves streams unread is given no more of them."""
+        if self._cut_off_calls and self._cut_off_calls[call.context.peer()] >= CUT_OFF_MOST:
+            raise QueueFull(
+                f"{CUT_OFF_MOST} streams of this connection were cut off and are still unread: "
+                "read or cancel them first",
+                cut_off_max=CUT_OFF_MOST,
+            )
 
     async def _refuse(self, call: Call, error: HotbookError) -> NoReturn:
         self._telemetry.record(f"refused.{error.code}")

@@ -138,6 +138,7 @@ class PositionsService:
                 for outcome in outcomes:
                     assert isinstance(outcome, SaveDone | RefusedOutcome)
                     self._write_outcome(reply.outcomes.add(), outcome)
+                    reply.revision = max(reply.revision, outcome.revision)
                 yield reply.SerializeToString()
         finally:
             reader.cancel()

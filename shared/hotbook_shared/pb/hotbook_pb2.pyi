@@ -323,10 +323,12 @@ class SaveStreamRequest(_message.Message):
     def __init__(self, saves: _Optional[_Iterable[_Union[SaveRequest, _Mapping]]] = ...) -> None: ...
 
 class SaveStreamReply(_message.Message):
-    __slots__ = ("outcomes",)
+    __slots__ = ("outcomes", "revision")
     OUTCOMES_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     outcomes: _containers.RepeatedCompositeFieldContainer[SaveOutcome]
-    def __init__(self, outcomes: _Optional[_Iterable[_Union[SaveOutcome, _Mapping]]] = ...) -> None: ...
+    revision: int
+    def __init__(self, outcomes: _Optional[_Iterable[_Union[SaveOutcome, _Mapping]]] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class SaveManyRequest(_message.Message):
     __slots__ = ("items", "request_id", "all_or_nothing", "dry_run")
