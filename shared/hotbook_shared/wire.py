@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import msgspec
@@ -26,7 +27,7 @@ from hotbook_shared.model import (
     PriceSource,
     Side,
 )
-from hotbook_shared.money import ONE, from_text, from_text_or_none, to_text
+from hotbook_shared.money import ONE, ZERO, from_text, from_text_or_none, to_text
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.sealed import NOTHING, sealed
 from hotbook_shared.sendable import check_order, check_position, extra_text
@@ -241,30 +242,43 @@ def _position_from_wire(m: pb.Position) -> Position:
     )
 
 
+# Of an order as much as there is in one go: each reading costs, whatever it reads.
+_read_order = attrgetter(
+    "order_uuid", "type", "leverage", "quantity", "value", "price", "bid", "ask", "slippage",
+    "quote_usd_rate", "usd_base_rate", "limit_price", "stop_loss", "take_profit", "execution_type",
+    "source", "processed_ms", "price_sources", "extra",
+)  # fmt: skip
+
+
 def _order_from_wire(m: pb.Order) -> Order:
-    side = _known(SIDES, m.type, "type")
+    (
+        uuid, kind, leverage, quantity, value, price, bid, ask, slippage,
+        quote_usd_rate, usd_base_rate, limit_price, stop_loss, take_profit, execution_type,
+        source, processed_ms, price_sources, extra,
+    ) = _read_order(m)  # fmt: skip
+    side = _known(SIDES, kind, "type")
     if side is None:
         raise LookupError("an order has no type")
     return Order(
-        order_uuid=m.order_uuid,
+        order_uuid=uuid,
         type=side,
-        leverage=from_text_or_none(m.leverage),
-        quantity=from_text_or_none(m.quantity),
-        value=from_text_or_none(m.value),
-        price=from_text(m.price),
-        bid=from_text(m.bid),
-        ask=from_text(m.ask),
-        slippage=from_text(m.slippage),
-        quote_usd_rate=from_text(m.quote_usd_rate),
-        usd_base_rate=from_text(m.usd_base_rate),
-        limit_price=from_text_or_none(m.limit_price),
-        stop_loss=from_text_or_none(m.stop_loss),
-        take_profit=from_text_or_none(m.take_profit),
-        execution_type=_known(EXECUTION_TYPES, m.execution_type, "execution_type"),
-        source=_known(ORDER_SOURCES, m.source, "source"),
-        processed_ms=m.processed_ms,
-        price_sources=tuple([_price_source_from_wire(source) for source in m.price_sources]),
-        extra=_sealed_extra(m.extra),
+        leverage=Decimal(leverage) if leverage else None,
+        quantity=Decimal(quantity) if quantity else None,
+        value=Decimal(value) if value else None,
+        price=Decimal(price) if price else ZERO,
+        bid=Decimal(bid) if bid else ZERO,
+        ask=Decimal(ask) if ask else ZERO,
+        slippage=Decimal(slippage) if slippage else ZERO,
+        quote_usd_rate=Decimal(quote_usd_rate) if quote_usd_rate else ZERO,
+        usd_base_rate=Decimal(usd_base_rate) if usd_base_rate else ZERO,
+        limit_price=Decimal(limit_price) if limit_price else None,
+        stop_loss=Decimal(stop_loss) if stop_loss else None,
+        take_profit=Decimal(take_profit) if take_profit else None,
+        execution_type=_known(EXECUTION_TYPES, execution_type, "execution_type"),
+        source=_known(ORDER_SOURCES, source, "source"),
+        processed_ms=processed_ms,
+        price_sources=tuple(map(_price_source_from_wire, price_sources)) if price_sources else (),
+        extra=_sealed_extra(extra),
     )
 
 
