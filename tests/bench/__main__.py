@@ -17,6 +17,7 @@ from tests.bench import (
     load,
     lookups,
     minute,
+    minute_ways,
     moving,
     open_positions,
     orders,
@@ -87,7 +88,9 @@ WORKLOADS: dict[str, Workload] = {
     ),
     "minute": Workload(
         "The minute of a validator",
-        lambda short: minute.measure(minute.Scale(2, 32, 3_000, 60) if short else minute.Scale()),
+        lambda short: minute.measure(
+            minute.Scale(2, 32, 3_000, 60, 0.3) if short else minute.Scale()
+        ),
     ),
     "scans": Workload(
         "An open position by index, against a scan",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,7 @@ from hotbook_shared.wire import position_from_wire
 from tests.bench import data
 from tests.bench.figures import Figure, Rounds, counted, measured, ratios
 from tests.bench.original_position import OriginalPosition, original_json
+from tests.bench.processes import resident_bytes
 from tests.bench.rig import fill
 
 
@@ -46,11 +48,11 @@ def measure(scale: Scale) -> list[Figure]:
         found = Rounds(scale.rounds, ("start", "peer"))
         for side in found:
             if side == "start":
-                seconds, resident = _in_a_process("load", folder)
+                seconds, resident = in_a_process("load", folder)
                 found.add("start", seconds / scale.positions)
                 found.add("memory", (resident - wire_bytes) / scale.positions)
             else:
-                found.add("peer", _in_a_process("peer", files)[0] / scale.files)
+                found.add("peer", in_a_process("peer", files)[0] / scale.files)
     starts, gains = found["start"], ratios(found["peer"], found["start"])
     million = f"start with {scale.positions:,} positions"
     return [
@@ -63,7 +65,7 @@ def measure(scale: Scale) -> list[Figure]:
     ]
 
 
-def _in_a_process(what: str, folder: str) -> tuple[float, float]:
+def in_a_process(what: str, folder: str) -> tuple[float, float]:
     """Runs one side in a fresh process. Returns its seconds, and the bytes it came to hold."""
     command = [sys.executable, "-m", "tests.bench.load", what, folder]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -75,13 +77,13 @@ async def _load(folder: str) -> None:
     settings = load_settings(
         data_dir=folder, listen="127.0.0.1:0", metrics_listen="off", log_level="error"
     )
-    before = _resident_bytes()
+    before = resident_bytes(os.getpid())
     server = Server(settings)
     started = time.perf_counter()
     await server.start()
     seconds = time.perf_counter() - started
     gc.collect()
-    print(seconds, _resident_bytes() - before)
+    print(seconds, resident_bytes(os.getpid()) - before)
     server.tell_to_stop()
     await asyncio.gather(server.wait(), server.stop())
 
@@ -103,12 +105,6 @@ def _write_files(folder: Path, records: list[Record]) -> None:
         position = position_from_wire(pb.Position.FromString(record.wire))
         text = json.dumps(original_json(position))
         (folder / position.position_uuid).write_text(text)
-
-
-def _resident_bytes() -> int:
-    status = Path("/proc/self/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
-    return int(line.split()[1]) * 1024
 
 
 if __name__ == "__main__":

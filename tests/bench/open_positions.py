@@ -1,35 +1,60 @@
 """One open position, looked up the way a user would: hotbook and its peers, on the same book.
 
 Every side ends with an object that can be worked with, decoded where it came as bytes; each lookup
-is another one of the open positions. `GetOpen` is the blocking client's call, decoding included;
-beside it a raw echo of the same bytes, which decodes nothing.
+is another one of the open positions. `GetOpen` is the client's call, on both of its faces, decoding
+included; beside each of them a raw echo of the same bytes, called the same way, which decodes
+nothing. The replica is in the caller's process, as the plain dict is: its positions were decoded
+before, by whoever asked for them first.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import itertools
 import random
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import grpc
 import msgspec
+import uvloop
 
 import hotbook
-from hotbook import Position
+from hotbook import Position, aio
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.wire import position_to_wire
 from tests.bench import data
-from tests.bench.figures import OURS, Figure, alternate, measured, ratios
+from tests.bench.figures import OURS, Figure, Rounds, alternate, measured, ratios
 from tests.bench.peers import original, postgres, redis_server
 from tests.bench.peers.plain import PlainDict
-from tests.bench.rig import ECHO, fill, rig
+from tests.bench.rig import ECHO, Caller, Rig, fill, rig, timed
 
 PICTURE = "An open position, as an object"
+ACCEPTED_LAG_MS = 1_000
 Lookup = Callable[[str, str], object]
+Keys = Sequence[tuple[str, str]]
+
+NAMES = {
+    "original": "the original's way",
+    "redis": "Redis, HGET",
+    "redis_get": "Redis, GET",
+    "postgres": "PostgreSQL",
+    "echo": "raw gRPC echo",
+    "unary": "GetOpen",
+    "aio_echo": "raw gRPC echo, asyncio",
+    "aio": "GetOpen, asyncio",
+    "replica": "replica",
+    "lag": "replica, with max_lag_ms",
+    "view": "a view of the replica",
+    "dict": "plain nested dict",
+    "inline": "plain nested dict, inline",
+}
+OUR_SIDES = {"unary", "aio", "replica", "lag", "view"}
 
 
 class Scale(msgspec.Struct, frozen=True):
@@ -44,40 +69,57 @@ class Scale(msgspec.Struct, frozen=True):
 def measure(scale: Scale) -> list[Figure]:
     book = data.dealt(scale.positions, scale.hotkeys, scale.open_positions)
     standing = [position for position in book if position.is_open]
+    keys = random.Random(1).choices([(p.hotkey, p.trade_pair) for p in standing], k=1_000)
     with contextlib.ExitStack() as stack:
-        far = _over_a_wire(stack, book, standing[0])
-        near: dict[str, Lookup] = {"dict": _plain(book).open_position}
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        fill(folder, [data.record(position, number + 1) for number, position in enumerate(book)])
+        stand = stack.enter_context(rig(folder))
+        far = _peers(stack, book) | _over_grpc(stack, stand, standing[0])
+        plain = PlainDict()
+        plain.fill(book)
+        near = _replica(stack, stand.target) | {"dict": plain.open_position}
         for name, lookup in (far | near).items():
             if name != "echo":
                 _check(name, lookup, standing)
-        keys = random.Random(1).choices([(p.hotkey, p.trade_pair) for p in standing], k=1_000)
         sides = {name: _timing(keys, lookup, scale.calls) for name, lookup in far.items()}
         sides |= {name: _timing(keys, lookup, scale.lookups) for name, lookup in near.items()}
+        sides["inline"] = _inline(keys, plain, scale.lookups)
+        sides |= _with_asyncio(stack, stand, keys, standing[0], scale.calls)
         found = alternate(scale.rounds, sides)
-    names = {
-        "original": "the original's way",
-        "redis": "Redis, HGET",
-        "redis_get": "Redis, GET",
-        "postgres": "PostgreSQL",
-        "echo": "raw gRPC echo",
-        "unary": "GetOpen",
-        "dict": "plain nested dict",
-    }
+    return _figures(found, set(sides))
+
+
+def _figures(found: Rounds, sides: set[str]) -> list[Figure]:
     figures = [
         measured(
-            f"{names[side]}, a lookup", found[side], "us", factor=1e6, picture=PICTURE,
-            line=OURS if side in {"unary"} else "",
+            f"{name}, a lookup", found[side], "us", factor=1e6, picture=PICTURE,
+            line=OURS if side in OUR_SIDES else "",
         )
-        for side in names if side in sides
+        for side, name in NAMES.items() if side in sides
     ]  # fmt: skip
-    against_echo = ratios(found["unary"], found["echo"])
-    return [*figures, measured("GetOpen against the raw echo", against_echo, "x")]
+    replica = found["replica"]
+    figures += [
+        measured(f"replica against {NAMES[side]}", ratios(found[side], replica), "x", at_least=50)
+        for side in ("original", "redis", "redis_get") if side in sides
+    ]  # fmt: skip
+    return [
+        *figures,
+        measured(
+            "replica's time against a plain nested dict's",
+            ratios(replica, found["dict"]),
+            "x",
+            at_most=10,
+        ),
+        measured("replica's time against dicts inline", ratios(replica, found["inline"]), "x"),
+        measured("GetOpen against the raw echo", ratios(found["unary"], found["echo"]), "x"),
+        measured(
+            "GetOpen against the raw echo, asyncio", ratios(found["aio"], found["aio_echo"]), "x"
+        ),
+    ]
 
 
-def _over_a_wire(
-    stack: contextlib.ExitStack, book: Sequence[Position], one: Position
-) -> dict[str, Lookup]:
-    """Everybody's lookup that leaves the caller's process; peers that are missing are left out."""
+def _peers(stack: contextlib.ExitStack, book: Sequence[Position]) -> dict[str, Lookup]:
+    """Everybody else's lookup; peers that are missing are left out."""
     sides: dict[str, Lookup] = {}
 
     def folder() -> Path:
@@ -98,20 +140,54 @@ def _over_a_wire(
         table = stack.enter_context(postgres.running(folder()))
         table.fill(book)
         sides["postgres"] = table.open_position
-    store = folder()
-    fill(store, [data.record(position, number + 1) for number, position in enumerate(book)])
-    stand = stack.enter_context(rig(store))
-    client = stack.enter_context(hotbook.connect(stand.target))
-    sides["unary"] = client.open_position
-    sides["echo"] = stack.enter_context(_echo(stand.echo, one))
     return sides
+
+
+def _over_grpc(stack: contextlib.ExitStack, stand: Rig, one: Position) -> dict[str, Lookup]:
+    client = stack.enter_context(hotbook.connect(stand.target))
+    return {
+        "echo": stack.enter_context(_echo(stand.echo, one)),
+        "unary": client.open_position,
+    }
+
+
+def _replica(stack: contextlib.ExitStack, target: str) -> dict[str, Lookup]:
+    replica = stack.enter_context(hotbook.Replica(target))
+    return {
+        "replica": replica.open_position,
+        "lag": partial(replica.open_position, max_lag_ms=ACCEPTED_LAG_MS),
+        "view": replica.view().open_position,
+    }
+
+
+def _with_asyncio(
+    stack: contextlib.ExitStack, stand: Rig, keys: Keys, one: Position, count: int
+) -> dict[str, Callable[[], float]]:
+    """The same two calls from a loop of their own, which runs whenever it is their turn."""
+    runner = stack.enter_context(asyncio.Runner(loop_factory=uvloop.new_event_loop))
+    request, reply = _exchange(one)
+    asked = itertools.cycle(keys)
+
+    async def begin() -> tuple[aio.Client, Caller, Callable[[bytes], Awaitable[bytes]]]:
+        client, other = aio.connect(stand.target), Caller(stand.echo)
+        found = await client.open_position(one.hotkey, one.trade_pair)
+        assert found is not None
+        assert found.position_uuid == one.position_uuid
+        return client, other, await other.teach(request, reply)
+
+    client, other, echo = runner.run(begin())
+    stack.callback(lambda: runner.run(other.close()))
+    stack.callback(lambda: runner.run(client.close()))
+    return {
+        "aio_echo": lambda: runner.run(timed(count, lambda: echo(request))),
+        "aio": lambda: runner.run(timed(count, lambda: client.open_position(*next(asked)))),
+    }
 
 
 @contextlib.contextmanager
 def _echo(target: str, one: Position) -> Iterator[Lookup]:
     """The echo, called as the blocking client calls: it answers one request with one position."""
-    request = pb.GetOpenRequest(hotkey=one.hotkey, trade_pair=one.trade_pair).SerializeToString()
-    reply = pb.PositionReply(position=position_to_wire(one)).SerializeToString()
+    request, reply = _exchange(one)
     with grpc.insecure_channel(target) as channel:
         call: Any = channel.unary_unary(ECHO)
         call(len(request).to_bytes(4, "big") + request + reply)
@@ -119,10 +195,10 @@ def _echo(target: str, one: Position) -> Iterator[Lookup]:
         yield lambda hotkey, pair: call(request, timeout=10)
 
 
-def _plain(book: Sequence[Position]) -> PlainDict:
-    plain = PlainDict()
-    plain.fill(book)
-    return plain
+def _exchange(one: Position) -> tuple[bytes, bytes]:
+    request = pb.GetOpenRequest(hotkey=one.hotkey, trade_pair=one.trade_pair)
+    reply = pb.PositionReply(position=position_to_wire(one))
+    return request.SerializeToString(), reply.SerializeToString()
 
 
 def _check(name: str, lookup: Lookup, standing: Sequence[Position]) -> None:
@@ -135,7 +211,7 @@ def _check(name: str, lookup: Lookup, standing: Sequence[Position]) -> None:
         assert lookup(standing[0].hotkey, "NO_PAIR") is None, name
 
 
-def _timing(keys: Sequence[tuple[str, str]], lookup: Lookup, count: int) -> Callable[[], float]:
+def _timing(keys: Keys, lookup: Lookup, count: int) -> Callable[[], float]:
     """Seconds for one lookup, over so many."""
     asked = [keys[number % len(keys)] for number in range(count)]
 
@@ -143,6 +219,20 @@ def _timing(keys: Sequence[tuple[str, str]], lookup: Lookup, count: int) -> Call
         started = time.perf_counter()
         for hotkey, pair in asked:
             lookup(hotkey, pair)
+        return (time.perf_counter() - started) / count
+
+    return seconds
+
+
+def _inline(keys: Keys, plain: PlainDict, count: int) -> Callable[[], float]:
+    """The dicts without even a call around them: no Python code can look up faster."""
+    asked = [keys[number % len(keys)] for number in range(count)]
+    held = plain.open
+
+    def seconds() -> float:
+        started = time.perf_counter()
+        for hotkey, pair in asked:
+            held[hotkey][pair]
         return (time.perf_counter() - started) / count
 
     return seconds
