@@ -21,8 +21,11 @@ from tests.bench import (
     moving,
     open_positions,
     orders,
+    readers,
     saves,
+    scale,
     scans,
+    watchers,
 )
 from tests.bench.figures import Figure, tell
 from tests.bench.install import install
@@ -89,7 +92,25 @@ WORKLOADS: dict[str, Workload] = {
     "minute": Workload(
         "The minute of a validator",
         lambda short: minute.measure(
-            minute.Scale(2, 32, 3_000, 60, 0.3) if short else minute.Scale()
+            minute_ways.Scale(2, 32, 3_000, 60, 0.3) if short else minute_ways.Scale()
+        ),
+    ),
+    "watchers": Workload(
+        "Many watchers of many changes",
+        lambda short: watchers.measure(
+            watchers.Scale(1, 1, (1, 2, 8), (200, 800), 20, 0.4, 0.3) if short else watchers.Scale()
+        ),
+    ),
+    "scale": Workload(
+        "From ten thousand positions to a million",
+        lambda short: scale.measure(
+            scale.Scale(1, 1, (1_000, 2_000, 4_000), 50, 20, 1_000, 0.2) if short else scale.Scale()
+        ),
+    ),
+    "readers": Workload(
+        "Eight threads on one replica, while it changes",
+        lambda short: readers.measure(
+            readers.Scale(2, rate=1_000, seconds=0.4) if short else readers.Scale()
         ),
     ),
     "scans": Workload(

@@ -38,13 +38,13 @@ async def _measure(stand: Rig, scale: Scale) -> list[Figure]:
     save, save_many = server.method(SAVE), server.method(SAVE_MANY)
     bodies = itertools.cycle(_requests(512))
     batches = itertools.cycle(_batches(scale.batches))
-    first = _as_new(next(bodies))
+    first = as_new(next(bodies))
     echo = await other.teach(first, await save(first))
     sides = {
         "echo": lambda: rate(scale.seconds, CALLERS, lambda: echo(first)),
-        "saves": lambda: rate(scale.seconds, CALLERS, lambda: save(_as_new(next(bodies)))),
-        "single": lambda: timed(scale.singles, lambda: save(_as_new(next(bodies)))),
-        "many": lambda: timed(scale.batches, lambda: save_many(_as_new(next(batches)))),
+        "saves": lambda: rate(scale.seconds, CALLERS, lambda: save(as_new(next(bodies)))),
+        "single": lambda: timed(scale.singles, lambda: save(as_new(next(bodies)))),
+        "many": lambda: timed(scale.batches, lambda: save_many(as_new(next(batches)))),
     }
     found = Rounds(scale.rounds, sides)
     for side in found:
@@ -83,7 +83,7 @@ def _batches(count: int) -> list[bytes]:
     ]
 
 
-def _as_new(body: bytes) -> bytes:
+def as_new(body: bytes) -> bytes:
     """The same save with a request id of its own; both kinds of request have it in field 2."""
     return body + pb.SaveRequest(request_id=uuid.uuid4().hex).SerializeToString()
 
