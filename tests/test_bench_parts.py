@@ -7,14 +7,18 @@ import threading
 from pathlib import Path
 from xml.etree import ElementTree
 
+import grpc.aio
 import pytest
 from click.testing import CliRunner
 
+from hotbook_shared.pb import records_pb2 as raw
 from tests.bench.__main__ import main
 from tests.bench.figures import OURS, Figure, Rounds, alternate, counted, measured, ratios
 from tests.bench.machine import machine, versions
 from tests.bench.pictures import pictures
+from tests.bench.processes import child
 from tests.bench.report import END, START, Report, Section, draw, rewritten
+from tests.bench.watching import Seen, Watchers
 from tests.bench.wire_bytes import wire_bytes
 
 
@@ -155,6 +159,45 @@ def test_bytes_on_the_wire_are_counted_both_ways() -> None:
 
     assert counted_bytes in (75_000, 75_001)  # TCP counts the byte that opened the connection
     assert elsewhere == 0
+
+
+@pytest.mark.parametrize(
+    ("frames", "is_complete"),
+    [
+        ([[6, 7], [8]], True),
+        ([[7], [8]], False),  # the first is missing
+        ([[6], [8]], False),
+        ([[6, 8]], False),
+        ([[6, 7], [7, 8]], False),
+    ],
+)
+async def test_a_watcher_that_missed_a_change_is_not_complete(
+    frames: list[list[int]], is_complete: bool
+) -> None:
+    """A gap before, in or between frames is seen, and so is a change that came twice."""
+
+    class Frames:
+        async def read(self) -> object:
+            if not frames:
+                return grpc.aio.EOF
+            changes = [raw.Change(revision=revision) for revision in frames.pop(0)]
+            return raw.WatchFrame(
+                revision=changes[-1].revision, changes=changes
+            ).SerializeToString()
+
+    watchers = Watchers("")
+    watchers.at, watchers.seen = [5], [Seen(True, 1, [])]
+
+    await watchers.follow(0, Frames())
+
+    assert watchers.seen[0].is_complete is is_complete
+    assert watchers.at == [8]
+
+
+def test_a_process_that_ends_is_not_waited_for() -> None:
+    """A child that cannot go on ends the run, and is named."""
+    with pytest.raises(RuntimeError, match="replica_process"), child("replica_process") as process:
+        process.ask("anything")
 
 
 @pytest.mark.parametrize("also", ["--short", "--only=scans"])

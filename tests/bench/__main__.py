@@ -110,7 +110,7 @@ WORKLOADS: dict[str, Workload] = {
     "readers": Workload(
         "Eight threads on one replica, while it changes",
         lambda short: readers.measure(
-            readers.Scale(2, rate=1_000, seconds=0.4) if short else readers.Scale()
+            readers.Scale(1, rate=1_000, settling_s=0.2, seconds=0.4) if short else readers.Scale()
         ),
     ),
     "scans": Workload(

@@ -144,16 +144,16 @@ def _changed(stack: contextlib.ExitStack, book: list[Position], scale: Scale) ->
     outputs = stack.enter_context(hotbook.connect(target, timeout_s=60))
     prices, kept = _Prices(), _Kept()
     kept.take_in(outputs.changed_since(0))
-    revision = kept.revision
+    revision, mark = kept.revision, kept.mark
 
     def read() -> list[Position]:
-        nonlocal revision
-        changed = checker.changed_since(revision, open_too=True)
-        revision = changed.revision
+        nonlocal revision, mark
+        changed = checker.changed_since(revision, mark=mark, open_too=True)
+        revision, mark = changed.revision, changed.mark
         return [position for position in changed.positions if position.is_open]
 
     def read_all() -> Lists:
-        kept.take_in(outputs.changed_since(kept.revision))
+        kept.take_in(outputs.changed_since(kept.revision, mark=kept.mark))
         return kept.lists()
 
     def mark_and_save(standing: list[Position]) -> None:
@@ -201,7 +201,7 @@ class _Kept:
     """The whole book, as a reader that asks for changes keeps it."""
 
     def __init__(self) -> None:
-        self.revision = 0
+        self.revision, self.mark = 0, ""
         self._by_uuid: dict[str, Position] = {}
         self._by_hotkey: dict[str, dict[str, Position]] = {}
 
@@ -214,7 +214,7 @@ class _Kept:
         for position in changed.positions:
             self._by_uuid[position.position_uuid] = position
             self._by_hotkey.setdefault(position.hotkey, {})[position.position_uuid] = position
-        self.revision = changed.revision
+        self.revision, self.mark = changed.revision, changed.mark
 
     def lists(self) -> Lists:
         """Closed ones by close time, then the open ones by open time."""

@@ -44,10 +44,13 @@ Read = Callable[[str], list[Position]]
 
 
 class Scale(msgspec.Struct, frozen=True):
-    rounds: int = 4
+    rounds: int = 3
     threads: int = 8
     rate: int = 5_000
     batch: int = 100
+    settling_s: float = 2.0
+    """A replica needs a moment to find the pace at which it can take in what comes."""
+
     seconds: float = 3.0
 
 
@@ -58,9 +61,9 @@ class Locked(hotbook.Replica):
         super().__init__(target)
         self.lock = threading.Lock()
 
-    def _take_in(self, frame: Any) -> None:
+    def _take_in(self, frame: Any) -> bool:
         with self.lock:
-            super()._take_in(frame)
+            return super()._take_in(frame)
 
     def read(self, hotkey: str) -> list[Position]:
         with self.lock:
@@ -125,6 +128,7 @@ def _turn(scale: Scale, writer: Child, replica: hotbook.Replica, read: Read) -> 
     ]
     for thread in threads:
         thread.start()
+    writer.ask(Writing(scale.settling_s, scale.batch, scale.rate))
     revision, started = replica.revision, time.perf_counter()
     reads = sum(tally.reads for tally in tallies)
     written = msgspec.convert(writer.ask(Writing(scale.seconds, scale.batch, scale.rate)), Written)

@@ -48,7 +48,7 @@ FOLLOW = "Following, by positions in the book"
 
 
 class Scale(msgspec.Struct, frozen=True):
-    rounds: int = 5
+    rounds: int = 4
     starts: int = 2
     sizes: tuple[int, ...] = (10_000, 100_000, 1_000_000)
     hotkeys: int = 250

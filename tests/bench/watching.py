@@ -71,7 +71,7 @@ class Watchers:
         self.seen = [Seen(True, 1, []) for _ in calls]
         if wanted.reading:
             self._tasks = [
-                asyncio.create_task(self._follow(number, call)) for number, call in enumerate(calls)
+                asyncio.create_task(self.follow(number, call)) for number, call in enumerate(calls)
             ]
 
     async def until(self, revision: int) -> list[Seen]:
@@ -101,7 +101,7 @@ class Watchers:
         call: Any = channel.unary_stream(WATCH)
         return call(pb.WatchRequest().SerializeToString())
 
-    async def _follow(self, number: int, call: Any) -> None:
+    async def follow(self, number: int, call: Any) -> None:
         seen, at = self.seen[number], self.at[number]
         while (data := await call.read()) is not grpc.aio.EOF:
             now = time.monotonic()
