@@ -61,7 +61,8 @@ REQUESTS = {
     for service in pb.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 }
-WRITES = [name for name, rpc in RPC_OF.items() if "request_id" in REQUESTS[rpc].fields_by_name]
+HAVE_ID = [name for name, rpc in RPC_OF.items() if "request_id" in REQUESTS[rpc].fields_by_name]
+WRITES = [*HAVE_ID, "save_stream"]  # each of whose saves has an id
 
 
 @pytest.fixture
