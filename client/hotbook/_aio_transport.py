@@ -29,8 +29,6 @@ _T = TypeVar("_T")
 Reply = Callable[[], Awaitable[Any]]
 
 SECOND_LOOK_S = 0.01
-TURNS_TO_SEND = 3
-"""How many turns of the loop grpc.aio takes to hand a request to the thread that sends it."""
 
 
 class _EndedError(Exception):
@@ -59,8 +57,7 @@ class Transport(Connection):
             first = self._rpc(method)(request, timeout=attempts.left_s())
         except _FAILURES as failure:
             raise self._error_of(failure) from None
-        for _ in range(TURNS_TO_SEND):
-            await asyncio.sleep(0)
+        await asyncio.sleep(0)  # in this turn of the loop grpc.aio hands it to its thread
         return lambda: self._reply(method, request, attempts, first)
 
     async def end(self, reply: Reply) -> Any:

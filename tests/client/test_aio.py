@@ -22,6 +22,7 @@ from google.protobuf.message import Message
 
 import hotbook
 from hotbook import InvalidArgument, Position, Saved, aio
+from hotbook._aio_transport import Transport
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.wire import position_to_wire
 from tests.client.test_retry import PATIENCE_S, ServerProcess, served
@@ -278,6 +279,20 @@ async def test_a_stream_that_is_left_early_frees_its_call(
         assert await arrived(scripted.ended)
         assert await is_idle()
     hold.set()
+
+
+async def test_what_is_begun_is_sent_while_the_loop_is_held_up(scripted: ScriptedServer) -> None:
+    """As making the next request of a `save_many` holds it up: the server has the last by then."""
+    scripted.answers("Status", pb.StatusReply(durability=1))  # type: ignore[arg-type]
+    while scripted.come.acquire(blocking=False):
+        pass
+    transport = Transport(scripted.target)
+
+    reply = await transport.begin("Status", pb.StatusRequest(), PATIENCE_S)
+
+    assert scripted.come.acquire(timeout=PATIENCE_S), "nothing else runs on this loop meanwhile"
+    assert (await transport.end(reply)).durability == 1
+    await transport.close()
 
 
 class Boom(Exception):
