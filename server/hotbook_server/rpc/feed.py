@@ -13,10 +13,10 @@ from hotbook_server.config import Settings
 from hotbook_server.feed import Part, Published, mark_of
 from hotbook_server.frames import FRAME_BYTES, pieces
 from hotbook_server.keeper import Keeper
+from hotbook_server.rpc import shape
 from hotbook_server.rpc.guard import Call
 from hotbook_shared.errors import FellBehind, InvalidArgument
 from hotbook_shared.following import HEARTBEAT_LEAST_MS
-from hotbook_shared.names import check_hotkey
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.pb import records_pb2 as raw
 from hotbook_shared.record import ChangeKind, Record
@@ -197,14 +197,7 @@ class FeedService:
         return [record for records in held for record in records.values()]
 
     def _part(self, request: pb.WatchRequest | pb.ListChangedRequest) -> Part:
-        most = self._settings.hotkeys_max
-        if len(request.hotkeys) > most:
-            raise InvalidArgument(
-                f"hotkeys has {len(request.hotkeys)} names; at most {most} are taken",
-                field="hotkeys",
-            )
-        for number, hotkey in enumerate(request.hotkeys):
-            check_hotkey(hotkey, f"hotkeys[{number}]")
+        shape.check_hotkeys(request.hotkeys, self._settings.hotkeys_max)
         open_only = isinstance(request, pb.WatchRequest) and request.open_only
         return Part(request.hotkeys, open_only=open_only)
 

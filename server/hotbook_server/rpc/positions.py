@@ -291,14 +291,7 @@ class PositionsService:
         """What was asked for, each hotkey once, in the order of asking."""
         if not request.hotkeys:
             raise InvalidArgument("hotkeys is empty: name at least one", field="hotkeys")
-        most = self._settings.hotkeys_max
-        if len(request.hotkeys) > most:
-            raise InvalidArgument(
-                f"hotkeys has {len(request.hotkeys)} names; at most {most} are taken",
-                field="hotkeys",
-            )
-        for number, hotkey in enumerate(request.hotkeys):
-            check_hotkey(hotkey, f"hotkeys[{number}]")
+        shape.check_hotkeys(request.hotkeys, self._settings.hotkeys_max)
         after = None
         if request.HasField("opened_after_ms"):
             shape.check_time(request.opened_after_ms, "opened_after_ms")

@@ -155,6 +155,16 @@ def _is_extra(text: str) -> bool:
     return True
 
 
+def check_hotkeys(hotkeys: Sequence[str], most: int) -> None:
+    """Names of hotkeys in one request."""
+    if len(hotkeys) > most:
+        raise InvalidArgument(
+            f"hotkeys has {len(hotkeys)} names; at most {most} are taken", field="hotkeys"
+        )
+    for number, hotkey in enumerate(hotkeys):
+        check_hotkey(hotkey, f"hotkeys[{number}]")
+
+
 def check_request_id(text: str) -> None:
     if text:
         check_id(text, "request_id", REQUEST_ID_MAX)
