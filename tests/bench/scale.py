@@ -46,7 +46,7 @@ SNAPSHOT, START = "Filling a replica, by positions", "A start, by positions"
 MEMORY = "Memory beyond the wire bytes, a position"
 FOLLOW = "Following, by positions in the book"
 CONNECTING = 50_000
-"""In a book of fewer positions, connecting and the first questions are most of filling a replica."""
+"""With fewer positions, connecting and the first questions are most of filling a replica."""
 
 
 class Scale(msgspec.Struct, frozen=True):
