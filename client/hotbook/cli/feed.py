@@ -123,7 +123,7 @@ def _line(revision: int, what: str, position: api.Position) -> str:
         position.hotkey,
         f"{position.trade_pair:8}",
         click.style(f"{position.side or '-':5}", fg=color),
-        f"{position.net_leverage:f}x",
+        f"{position.net_leverage:f}x".rjust(7),
         f"return {position.return_at_close:.4f}",
         f"v{position.version}",
         position.position_uuid,
