@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import uvloop
@@ -45,15 +46,16 @@ def measure(scale: Scale) -> list[Figure]:
         fill(Path(folder), records)
         _write_files(Path(files), records[: scale.files])
         del records
-        found = Rounds(scale.rounds, ("start", "peer"))
+        found = Rounds(scale.rounds, ("start", "peer", "away"))
         for side in found:
-            if side == "start":
-                seconds, resident = in_a_process("load", folder)
-                found.add("start", seconds / scale.positions)
-                found.add("memory", (resident - wire_bytes) / scale.positions)
-            else:
+            if side == "peer":
                 found.add("peer", in_a_process("peer", files)[0] / scale.files)
+                continue
+            seconds, resident = in_a_process(side, folder)
+            found.add(side, seconds / scale.positions)
+            found.add(f"{side} memory", resident / scale.positions)
     starts, gains = found["start"], ratios(found["peer"], found["start"])
+    beyond = [each - wire_bytes / scale.positions for each in found["start memory"]]
     million = f"start with {scale.positions:,} positions"
     return [
         measured(million, starts, "s", factor=scale.positions),
@@ -61,8 +63,12 @@ def measure(scale: Scale) -> list[Figure]:
         measured("JSON file and pydantic, a position", found["peer"], "us", factor=1e6),
         measured("start against JSON files", gains, "x", at_least=15),
         counted("wire bytes, a position", wire_bytes / scale.positions, "B"),
-        measured("memory beyond the wire bytes, a position", found["memory"], "B", at_most=1024),
-    ]
+        measured("memory beyond the wire bytes, a position", beyond, "B", at_most=1024),
+        measured("memory, a position", found["start memory"], "B"),
+        measured("memory with closed positions on disk alone", found["away memory"], "B"),
+        measured("start with closed positions on disk alone, against all in memory",
+                 ratios(found["away"], starts), "x"),
+    ]  # fmt: skip
 
 
 def in_a_process(what: str, folder: str) -> tuple[float, float]:
@@ -73,9 +79,9 @@ def in_a_process(what: str, folder: str) -> tuple[float, float]:
     return float(seconds), float(resident)
 
 
-async def _load(folder: str) -> None:
+async def _load(folder: str, **bound: Any) -> None:
     settings = load_settings(
-        data_dir=folder, listen="127.0.0.1:0", metrics_listen="off", log_level="error"
+        data_dir=folder, listen="127.0.0.1:0", metrics_listen="off", log_level="error", **bound
     )
     before = resident_bytes(os.getpid())
     server = Server(settings)
@@ -108,7 +114,9 @@ def _write_files(folder: Path, records: list[Record]) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "load":
+    if sys.argv[1] == "start":
         uvloop.run(_load(sys.argv[2]))
+    elif sys.argv[1] == "away":
+        uvloop.run(_load(sys.argv[2], closed_in_memory_max=0))
     else:
         _peer(sys.argv[2])

@@ -166,7 +166,7 @@ def _started(books: list[Book], scale: Scale) -> Rounds:
     by_size = {str(book.size): book for book in books}
     found = Rounds(scale.starts, by_size)
     for size in found:
-        seconds, gained = in_a_process("load", by_size[size].folder)
+        seconds, gained = in_a_process("start", by_size[size].folder)
         found.add(f"{size} seconds", seconds)
         found.add(f"{size} gained", gained)
     return found
