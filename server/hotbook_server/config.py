@@ -124,7 +124,7 @@ class Settings(BaseSettings):
         5.0, ge=0, le=60_000, description="Least time between two frames to a watcher."
     )
     watch_frames_per_s_max: float = Field(
-        2_000.0, gt=0, description="Most frames a second to all watchers together."
+        2_000.0, gt=0, description="Frames a second, at most, that all watchers are woken for."
     )
     watch_heartbeat_ms: int = Field(
         250, ge=10, le=60_000, description="A watcher hears from the server at least so often."
