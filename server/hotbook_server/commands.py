@@ -90,6 +90,80 @@ class SplitPosition(Command, frozen=True):
     position_uuid: str
 
 
+class AddPattern(Command, frozen=True):
+    """File a pattern, in its wire form, where it belongs, or begin a campaign with it."""
+
+    hotkey: str
+    trade_pair: str
+    range_id: str
+    timeframe: str
+    pattern: bytes
+    account_size: str = ""
+    expected_version: int | None = None
+
+
+class AddPatterns(Command, frozen=True):
+    """Many, in this order. One whose shape was wrong is refused already, in its place."""
+
+    patterns: tuple[AddPattern | RefusedOutcome, ...]
+
+
+class CreateCampaign(Command, frozen=True):
+    """Let this campaign stand, in its wire form: what the server says of it is left out."""
+
+    campaign: bytes
+
+
+class Transition(Command, frozen=True):
+    """Let a campaign go to another state; `to` and `exit_reason` are the wire's numbers."""
+
+    campaign_id: str
+    to: int
+    expected_version: int | None = None
+    at_ms: int = 0
+    exit_price: str = ""
+    exit_reason: int = 0
+    failure_reason: str = ""
+
+
+class DeleteCampaign(Command, frozen=True):
+    campaign_id: str
+    expected_version: int | None = None
+
+
+class Expire(Command, frozen=True):
+    """Let the campaigns fail whose deadline lies strictly before."""
+
+    now_ms: int
+
+
+class AddLeg(Command, frozen=True):
+    """Let this leg stand, in its wire form, without hotkey and pair: its campaign's."""
+
+    campaign_id: str
+    leg: bytes
+    expected_version: int | None = None
+
+
+class CloseLeg(Command, frozen=True):
+    campaign_id: str
+    position_uuid: str
+    exit_price: str
+    closed_ms: int
+    expected_version: int | None = None
+
+
+class PushedBar(msgspec.Struct, frozen=True):
+    trade_pair: str
+    at_ms: int
+    close: str
+    volume: str
+
+
+class PushBars(Command, frozen=True):
+    bars: tuple[PushedBar, ...]
+
+
 class Outcome(msgspec.Struct, frozen=True, tag=True, array_like=True):
     """Kept on disk as msgpack: fields may be added at the end, never moved."""
 
@@ -140,6 +214,39 @@ class SplitDone(Outcome, frozen=True, tag=8, array_like=True):
     split: Split
 
 
+class PatternDone(Outcome, frozen=True, tag=9, array_like=True):
+    campaign_id: str
+    version: int
+    campaign: bytes
+    created: bool = False
+    repeated: bool = False
+
+
+class PatternsDone(Outcome, frozen=True, tag=10, array_like=True):
+    outcomes: tuple[PatternDone | RefusedOutcome, ...]
+
+
+class CampaignDone(Outcome, frozen=True, tag=11, array_like=True):
+    campaign: bytes
+
+
+class ExpireDone(Outcome, frozen=True, tag=12, array_like=True):
+    expired: int
+
+
+class LegDone(Outcome, frozen=True, tag=13, array_like=True):
+    """`totals` is the wire form of the campaign's totals in this revision."""
+
+    leg: bytes
+    campaign_version: int
+    totals: bytes
+
+
+class PushDone(Outcome, frozen=True, tag=14, array_like=True):
+    accepted: int
+    stale: int
+
+
 AnyOutcome = (
     SaveDone
     | DeleteDone
@@ -149,6 +256,12 @@ AnyOutcome = (
     | PlaceDone
     | CloseAllDone
     | SplitDone
+    | PatternDone
+    | PatternsDone
+    | CampaignDone
+    | ExpireDone
+    | LegDone
+    | PushDone
 )
 
 encode_outcome = msgspec.msgpack.Encoder().encode

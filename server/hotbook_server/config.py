@@ -102,6 +102,64 @@ class Settings(BaseSettings):
     )
     drain_s: float = Field(10.0, ge=0, description="How long a stop waits for calls to end.")
 
+    web_listen: str = Field(
+        "127.0.0.1:50702", description="Address of the REST and WebSocket server; off: none."
+    )
+    campaign_window_hours: float = Field(
+        48.0, gt=0, le=100_000, description="A pattern joins a campaign so long from its start."
+    )
+    campaign_gap_hours: float = Field(
+        48.0, gt=0, le=100_000, description="And so long from its last pattern."
+    )
+    campaign_patterns_min: int = Field(
+        2, ge=1, description="With so many patterns a campaign becomes ACTIVE."
+    )
+    campaign_expiry_hours: float = Field(
+        72.0, gt=0, le=100_000, description="FORMING and ACTIVE fail strictly after it, from start."
+    )
+    campaigns_live_max: int = Field(
+        3, ge=1, description="Most live campaigns of a hotkey that patterns may begin."
+    )
+    campaign_long_window_hours: float = Field(
+        240.0, gt=0, le=100_000, description="The window of timeframes longer than an hour."
+    )
+    campaign_long_gap_hours: float = Field(120.0, gt=0, le=100_000, description="Their gap.")
+    campaign_long_patterns_min: int = Field(2, ge=1, description="Their least patterns.")
+    campaign_long_expiry_hours: float = Field(360.0, gt=0, le=100_000, description="Their expiry.")
+    campaigns_long_live_max: int = Field(5, ge=1, description="Their most live campaigns.")
+    campaign_patterns_max: int = Field(
+        500, ge=1, le=10_000, description="Most patterns in one campaign."
+    )
+    campaign_risk_percent: Decimal = Field(
+        Decimal(5), ge=0, le=100, description="Most of its account that a campaign may risk."
+    )
+    heat_percent: Decimal = Field(
+        Decimal(10), ge=0, le=100, description="Most that all of a hotkey's campaigns may risk."
+    )
+    alert_warning_percent: Decimal = Field(
+        Decimal(80), gt=0, le=100, description="Of a limit of risk: from here on WARNING."
+    )
+    alert_critical_percent: Decimal = Field(
+        Decimal(95), gt=0, le=100, description="And from here on CRITICAL."
+    )
+    alert_pause_s: float = Field(
+        300.0, ge=0, description="One limit raises the same alert no more often than this."
+    )
+    market_clock: Literal["live", "manual"] = Field(
+        "live", description="manual: time is what Advance and events say, for replays."
+    )
+    market_step_ms: int = Field(
+        60_000, ge=1, le=86_400_000, description="How long a step of the market is."
+    )
+    volume_window: int = Field(
+        20, ge=1, le=1_000, description="Bars that the average volume is made of."
+    )
+    volume_low_below: Decimal = Field(
+        Decimal("0.8"), ge=0, description="Volume is low strictly below this share of the average."
+    )
+    volume_high_from: Decimal = Field(
+        Decimal("1.5"), gt=0, description="And high from this share on."
+    )
     requests_kept_max: int = Field(1_000_000, ge=1, description="Request ids remembered.")
     requests_kept_hours: float = Field(
         24.0, gt=0, description="How long a request id is remembered."
@@ -172,7 +230,7 @@ class Settings(BaseSettings):
             raise ValueError("changes_kept_max must not be below feed_changes_max with it")
         return value
 
-    @field_validator("metrics_listen")
+    @field_validator("metrics_listen", "web_listen")
     @classmethod
     def _is_address_or_off(cls, value: str) -> str:
         if value != "off" and not is_address(value):

@@ -17,6 +17,16 @@
     │   ├── CoolingDown       the last order on this pair is too recent
     │   ├── NeedsSplit        the position's orders go on after its close
     │   ├── SplitConflict     a position stands where a part would go, and they disagree
+    │   ├── AlreadyExists     something of that name stands already
+    │   ├── IllegalTransition a campaign in this state cannot go to that one
+    │   ├── CampaignEnded     a campaign that was completed or has failed takes nothing more
+    │   ├── HasLegs           a campaign with (open) legs cannot be deleted (or completed)
+    │   ├── LegClosed         the leg was closed before
+    │   ├── LegKept           a leg of a campaign is kept for ever: its campaign says how it ends
+    │   ├── OutOfOrder        a pattern lies too long before its campaign's start
+    │   ├── SignalReused      this signal_id stands already, with other content
+    │   ├── TooManyCampaigns  the hotkey has as many live campaigns as it may have
+    │   ├── RiskLimitExceeded the leg would risk more than its campaign, or its hotkey, may
     │   ├── ReadOnly          this server follows another, which takes the writes
     │   └── Unsupported       this server, as it is set up, cannot do that
     ├── LimitReached          a limit of the server; see its settings
@@ -147,6 +157,56 @@ class NeedsSplit(Refused):
 
 class SplitConflict(Refused):
     code = "SPLIT_CONFLICT"
+
+
+class AlreadyExists(Refused):
+    code = "ALREADY_EXISTS"
+
+
+class IllegalTransition(Refused):
+    code = "ILLEGAL_TRANSITION"
+
+    @property
+    def states(self) -> tuple[str, str]:
+        """The state that stands, and the one that was asked for."""
+        return self.details["current_state"], self.details["asked_state"]
+
+
+class CampaignEnded(Refused):
+    code = "CAMPAIGN_ENDED"
+
+
+class HasLegs(Refused):
+    code = "HAS_LEGS"
+
+    @property
+    def legs(self) -> int:
+        """How many stand in the way."""
+        return int(self.details["legs"])
+
+
+class LegClosed(Refused):
+    code = "LEG_CLOSED"
+
+
+class LegKept(Refused):
+    code = "LEG_KEPT"
+
+
+class OutOfOrder(Refused):
+    code = "OUT_OF_ORDER"
+
+
+class SignalReused(Refused):
+    code = "SIGNAL_REUSED"
+
+
+class TooManyCampaigns(Refused):
+    code = "TOO_MANY_CAMPAIGNS"
+
+
+class RiskLimitExceeded(Refused):
+    code = "RISK_LIMIT_EXCEEDED"
 
 
 class ReadOnly(Refused):

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from hotbook_shared.book import Book, Picture
 from hotbook_shared.book.book import Undo
 from hotbook_shared.pb import hotbook_pb2 as pb
@@ -170,7 +172,7 @@ class Follower:
         elif self.picture is not None:
             self._check_step(frame, self.picture.revision)
             stands = self.picture
-            self._show(Picture(stands.positions, frame.revision, stands.digest), frame)
+            self._show(msgspec.structs.replace(stands, revision=frame.revision), frame)
             self.book.revision = frame.revision
         self.cursor.take_in(frame)
         return changes

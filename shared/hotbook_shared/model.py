@@ -90,13 +90,13 @@ def epoch_ms(moment: datetime | int, field: str = "time") -> int:
     return moment
 
 
-class _Noun(
+class Noun(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
 ):
     """Shared by the nouns: immutable, named fields only; in JSON no defaults and no strangers."""
 
 
-class PriceSource(_Noun, frozen=True, kw_only=True):
+class PriceSource(Noun, frozen=True, kw_only=True):
     """One quote or candle that an order's price was taken from."""
 
     source: str = ""
@@ -114,7 +114,7 @@ class PriceSource(_Noun, frozen=True, kw_only=True):
     extra: Mapping[str, Any] = {}
 
 
-class Order(_Noun, frozen=True, kw_only=True):
+class Order(Noun, frozen=True, kw_only=True):
     """One fill inside a position."""
 
     order_uuid: str
@@ -142,7 +142,7 @@ class Order(_Noun, frozen=True, kw_only=True):
         return utc(self.processed_ms)
 
 
-class Position(_Noun, frozen=True, kw_only=True):
+class Position(Noun, frozen=True, kw_only=True):
     """One holding of one hotkey in one trade pair, from open to close.
 
     `close_ms` alone says whether it is open. `version`, `revision` and `updated_ms` are the
@@ -196,7 +196,7 @@ class Position(_Noun, frozen=True, kw_only=True):
         return utc(self.updated_ms)
 
 
-class TradePair(_Noun, frozen=True, kw_only=True):
+class TradePair(Noun, frozen=True, kw_only=True):
     """What the registry says of an instrument. No bound: any leverage."""
 
     trade_pair: str
@@ -208,7 +208,7 @@ class TradePair(_Noun, frozen=True, kw_only=True):
     spread_rate: Decimal = ZERO
 
 
-class Saved(_Noun, frozen=True, kw_only=True):
+class Saved(Noun, frozen=True, kw_only=True):
     """The answer to a save: what stands now, and since which revision of the book."""
 
     position_uuid: str
@@ -218,7 +218,7 @@ class Saved(_Noun, frozen=True, kw_only=True):
     replaced_uuid: str | None = None
 
 
-class Placed(_Noun, frozen=True, kw_only=True):
+class Placed(Noun, frozen=True, kw_only=True):
     """The answer to an order: the position where it stands, as it is now.
 
     `closed` is another one that was closed in the same commit: by a flip that was reversed, or for
@@ -232,13 +232,13 @@ class Placed(_Noun, frozen=True, kw_only=True):
     repeated: bool = False
 
 
-class PositionName(_Noun, frozen=True, kw_only=True):
+class PositionName(Noun, frozen=True, kw_only=True):
     hotkey: str
     position_uuid: str
     trade_pair: str
 
 
-class PairExposure(_Noun, frozen=True, kw_only=True):
+class PairExposure(Noun, frozen=True, kw_only=True):
     """What a hotkey has open on one pair; `leverage` is what it counts in the portfolio."""
 
     trade_pair: str
@@ -248,7 +248,7 @@ class PairExposure(_Noun, frozen=True, kw_only=True):
     leverage: Decimal
 
 
-class Exposure(_Noun, frozen=True, kw_only=True):
+class Exposure(Noun, frozen=True, kw_only=True):
     """What a hotkey's open positions amount to, of one revision."""
 
     hotkey: str
@@ -258,7 +258,7 @@ class Exposure(_Noun, frozen=True, kw_only=True):
     categories: Mapping[str, Decimal]
 
 
-class OrderSpan(_Noun, frozen=True, kw_only=True):
+class OrderSpan(Noun, frozen=True, kw_only=True):
     """The first and the last time at which an order was processed; None where there is none."""
 
     revision: int
@@ -266,7 +266,7 @@ class OrderSpan(_Noun, frozen=True, kw_only=True):
     last_ms: int | None
 
 
-class Split(_Noun, frozen=True, kw_only=True):
+class Split(Noun, frozen=True, kw_only=True):
     """What splitting made of one position. One part: it needed none.
 
     `parts` are uuids, the first its own. `kept`: those that stood already, with the same orders or
@@ -285,7 +285,7 @@ class Split(_Noun, frozen=True, kw_only=True):
     return_after: Decimal = ONE
 
 
-class SplitStats(_Noun, frozen=True, kw_only=True):
+class SplitStats(Noun, frozen=True, kw_only=True):
     """What splitting has done to positions: sums, and products of returns."""
 
     positions: int = 0
@@ -307,7 +307,7 @@ class SplitStats(_Noun, frozen=True, kw_only=True):
         )
 
 
-class HotkeyDigest(_Noun, frozen=True, kw_only=True):
+class HotkeyDigest(Noun, frozen=True, kw_only=True):
     """A digest of the content of one hotkey's positions: without version, revision and times."""
 
     hotkey: str
@@ -315,7 +315,7 @@ class HotkeyDigest(_Noun, frozen=True, kw_only=True):
     positions: int
 
 
-class HotkeyCounts(_Noun, frozen=True, kw_only=True):
+class HotkeyCounts(Noun, frozen=True, kw_only=True):
     """One hotkey of the book, and how much it holds."""
 
     hotkey: str
@@ -323,7 +323,7 @@ class HotkeyCounts(_Noun, frozen=True, kw_only=True):
     open_positions: int
 
 
-class Status(_Noun, frozen=True, kw_only=True):
+class Status(Noun, frozen=True, kw_only=True):
     """What a server is, holds and does."""
 
     revision: int
@@ -348,7 +348,7 @@ class Status(_Noun, frozen=True, kw_only=True):
     """How old its book may be, where it follows another."""
 
 
-class Verification(_Noun, frozen=True, kw_only=True):
+class Verification(Noun, frozen=True, kw_only=True):
     """What Verify found: every index against the positions, the digest, the store on disk."""
 
     revision: int
@@ -361,7 +361,7 @@ class Verification(_Noun, frozen=True, kw_only=True):
     changes_checked: int
 
 
-class Rebuilt(_Noun, frozen=True, kw_only=True):
+class Rebuilt(Noun, frozen=True, kw_only=True):
     """What Rebuild and Reload made; `changed` says whether it differs from what stood before."""
 
     revision: int
@@ -382,7 +382,7 @@ class ChangeKind(StrEnum):
     """The hotkey has no positions any more; an empty one: nobody has."""
 
 
-class Change(_Noun, frozen=True, kw_only=True):
+class Change(Noun, frozen=True, kw_only=True):
     """One thing that happened to the book."""
 
     revision: int
@@ -394,7 +394,7 @@ class Change(_Noun, frozen=True, kw_only=True):
     """Whether what stood under the uuid before was open."""
 
 
-class Update(_Noun, frozen=True, kw_only=True):
+class Update(Noun, frozen=True, kw_only=True):
     """What a watcher is told at once: it ends where a commit ends.
 
     Whoever has taken it in has the book as it stood at `revision`. One without changes says that
@@ -415,7 +415,7 @@ class Update(_Noun, frozen=True, kw_only=True):
     ends_snapshot: bool = False
 
 
-class Changed(_Noun, frozen=True, kw_only=True):
+class Changed(Noun, frozen=True, kw_only=True):
     """What has changed since a revision, as it stands at another."""
 
     revision: int

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Context, Decimal, Inexact, InvalidOperation
 
 from hotbook_shared.errors import InvalidArgument
 
@@ -24,6 +24,14 @@ LEG_DECIMALS_MAX = 8
 ZERO = Decimal(0)
 ONE = Decimal(1)
 _LEAST, _MOST = Decimal(f"1e-{EXPONENT_MAX}"), Decimal(f"1e{EXPONENT_MAX}")
+
+SUMS = Context(prec=2_000, traps=[Inexact])
+"""Sums and products of numbers within the limits are exact in it, or fail loudly."""
+
+PLACES = Decimal("1.00000000")
+"""What figures of campaigns are rounded to, once, half-even."""
+
+_ROUNDED = Context(prec=2_000, rounding=ROUND_HALF_EVEN)
 
 # What nearly every number looks like, a float's shortest form included: at most 28 digits, whatever
 # the form, and an exponent of two.
@@ -105,3 +113,26 @@ def from_text(text: str, default: Decimal = ZERO) -> Decimal:
 
 def from_text_or_none(text: str) -> Decimal | None:
     return Decimal(text) if text else None
+
+
+def to_places(number: Decimal) -> Decimal:
+    """A figure with 8 decimals, half-even; of nothing 0.00000000, never a negative one."""
+    rounded = number.quantize(PLACES, context=_ROUNDED)
+    return rounded if rounded else ZERO_PLACES
+
+
+def ratio(of: Decimal, to: Decimal) -> Decimal:
+    """The quotient with 8 decimals, half-even, rounded once; zero where there is nothing to divide
+    by."""
+    if not to or not of:
+        return ZERO_PLACES
+    whole, rest = _ROUNDED.divmod(SUMS.multiply(of.copy_abs(), _SCALE), to.copy_abs())
+    twice = _ROUNDED.multiply(rest, Decimal(2))
+    if twice > to.copy_abs() or (twice == to.copy_abs() and whole % 2):
+        whole += 1
+    signed = -whole if (of < 0) != (to < 0) else whole
+    return to_places(_ROUNDED.divide(signed, _SCALE))
+
+
+_SCALE = Decimal(10**8)
+ZERO_PLACES = ZERO.quantize(PLACES)

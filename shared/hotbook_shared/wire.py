@@ -71,7 +71,7 @@ def extra_from(text: str) -> dict[str, Any]:
     return _extra_decoder.decode(text) if text else {}
 
 
-def _sealed_extra(text: str) -> Mapping[str, Any]:
+def sealed_extra(text: str) -> Mapping[str, Any]:
     """That of a noun, which is immutable to its last list."""
     extra: Mapping[str, Any] = sealed(_extra_decoder.decode(text)) if text else NOTHING
     return extra
@@ -238,7 +238,7 @@ def _position_from_wire(m: pb.Position) -> Position:
         version=m.version,
         revision=m.revision,
         updated_ms=m.updated_ms,
-        extra=_sealed_extra(m.extra),
+        extra=sealed_extra(m.extra),
     )
 
 
@@ -278,7 +278,7 @@ def _order_from_wire(m: pb.Order) -> Order:
         source=_known(ORDER_SOURCES, source, "source"),
         processed_ms=processed_ms,
         price_sources=tuple(map(_price_source_from_wire, price_sources)) if price_sources else (),
-        extra=_sealed_extra(extra),
+        extra=sealed_extra(extra),
     )
 
 
@@ -296,7 +296,7 @@ def _price_source_from_wire(m: pb.PriceSource) -> PriceSource:
         lag_ms=m.lag_ms,
         bid=from_text_or_none(m.bid),
         ask=from_text_or_none(m.ask),
-        extra=_sealed_extra(m.extra),
+        extra=sealed_extra(m.extra),
     )
 
 

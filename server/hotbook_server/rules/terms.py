@@ -1,4 +1,4 @@
-"""Terms: what the settings and the registry of trade pairs hold orders to."""
+"""Terms: what the settings and the registry of trade pairs hold commands to."""
 
 from __future__ import annotations
 
@@ -33,12 +33,41 @@ class Lately:
         self._held.put(record.digest, running)
 
 
+SHORT_TIMEFRAMES = frozenset({"", "1m", "5m", "15m", "1h"})
+HOUR_MS = 3_600_000
+
+
+class CampaignTerms(msgspec.Struct, frozen=True):
+    """What holds for the campaigns of a timeframe."""
+
+    window_ms: int
+    gap_ms: int
+    patterns_min: int
+    expiry_ms: int
+    live_max: int
+
+
+class Risks(msgspec.Struct, frozen=True):
+    """Shares of an account, and of a limit."""
+
+    campaign: Decimal
+    heat: Decimal
+
+
 class Terms(msgspec.Struct, frozen=True):
     pairs: Pairs
     portfolio_leverage_max: Decimal
     position_orders_max: int
     order_cooldown_ms: int
+    short: CampaignTerms
+    long: CampaignTerms
+    patterns_max: int
+    risks: Risks
+    volume_window: int
     lately: Lately = msgspec.field(default_factory=Lately)
+
+    def of_timeframe(self, timeframe: str) -> CampaignTerms:
+        return self.short if timeframe in SHORT_TIMEFRAMES else self.long
 
     @classmethod
     def of(cls, settings: Settings) -> Terms:
@@ -49,4 +78,21 @@ class Terms(msgspec.Struct, frozen=True):
             settings.portfolio_leverage_max,
             settings.position_orders_max,
             settings.order_cooldown_ms,
+            CampaignTerms(
+                round(settings.campaign_window_hours * HOUR_MS),
+                round(settings.campaign_gap_hours * HOUR_MS),
+                settings.campaign_patterns_min,
+                round(settings.campaign_expiry_hours * HOUR_MS),
+                settings.campaigns_live_max,
+            ),
+            CampaignTerms(
+                round(settings.campaign_long_window_hours * HOUR_MS),
+                round(settings.campaign_long_gap_hours * HOUR_MS),
+                settings.campaign_long_patterns_min,
+                round(settings.campaign_long_expiry_hours * HOUR_MS),
+                settings.campaigns_long_live_max,
+            ),
+            settings.campaign_patterns_max,
+            Risks(settings.campaign_risk_percent / 100, settings.heat_percent / 100),
+            settings.volume_window,
         )

@@ -6,11 +6,21 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from hotbook_shared.book.campaigns import Campaigns
+from hotbook_shared.book.marks import Marks
 from hotbook_shared.book.positions import Listed, Positions
-from hotbook_shared.record import Change, ChangeKind, Record
+from hotbook_shared.record import (
+    DIGEST_MASK,
+    AnyRecord,
+    CampaignRecord,
+    Change,
+    ChangeKind,
+    MarkRecord,
+    Record,
+)
 
-Undo = list[tuple[str, Record | None]]
-"""What stood under each uuid before a change, in order of change."""
+Undo = list[tuple[ChangeKind, str, AnyRecord | None]]
+"""What stood under each key before a change, in order of change, and what saves such a thing."""
 
 
 class Book:
@@ -19,51 +29,113 @@ class Book:
     Applying the same changes to equal books gives equal books; their digests prove it.
     """
 
-    __slots__ = ("positions", "revision")
+    __slots__ = ("campaigns", "marks", "positions", "revision")
 
-    def __init__(self, records: Iterable[Record] = (), revision: int = 0) -> None:
+    def __init__(
+        self,
+        records: Iterable[Record] = (),
+        revision: int = 0,
+        campaigns: Iterable[CampaignRecord] = (),
+        marks: Iterable[MarkRecord] = (),
+    ) -> None:
         self.positions = Positions(records)
+        self.campaigns = Campaigns(campaigns, self.positions.by_uuid.values())
+        self.marks = Marks(marks)
         self.revision = revision
 
     def apply(self, change: Change) -> Undo:
         """Applies the next change. Returns what `revert` needs to take it back."""
         assert change.revision == self.revision + 1, "changes come in order, without gaps"
         self.revision = change.revision
-        put = self.positions.put
-        if change.kind is ChangeKind.CLEARED:
-            held = self.positions.by_uuid
-            if change.key:
-                held = self.positions.by_hotkey.get(change.key, {})
-            return [(uuid, put(uuid, None)) for uuid in list(held)]
-        return [(change.key, put(change.key, change.record))]
+        match change.kind:
+            case ChangeKind.SAVED | ChangeKind.REMOVED:
+                return [self._put_position(change.key, change.record)]
+            case ChangeKind.MARKED:
+                return [self._put(ChangeKind.MARKED, change.key, change.price_mark)]
+            case ChangeKind.CAMPAIGN_SAVED | ChangeKind.CAMPAIGN_REMOVED:
+                return [self._put(ChangeKind.CAMPAIGN_SAVED, change.key, change.campaign)]
+            case ChangeKind.CLEARED:
+                return self._clear(change.key)
 
     def revert(self, undo: Undo, revision: int) -> None:
         """Goes back to an earlier revision, given all that `apply` returned since."""
-        for uuid, old in reversed(undo):
-            self.positions.put(uuid, old)
+        for kind, key, old in reversed(undo):
+            self._put(kind, key, old)
         self.revision = revision
 
     def copy(self) -> Book:
         """An independent book over the same records."""
         twin = Book.__new__(Book)
         twin.positions = self.positions.copy()
+        twin.campaigns = self.campaigns.copy()
+        twin.marks = self.marks.copy()
         twin.revision = self.revision
         return twin
 
+    def rebuild(self) -> None:
+        """Makes every index anew from the truth."""
+        self.positions.rebuild()
+        self.campaigns.rebuild(self.positions.by_uuid.values())
+
     def picture(self) -> Picture:
-        return Picture(self.positions.picture(), self.revision, self.digest)
+        return Picture(self.positions.picture(), self.revision, self.digest, self._beside)
+
+    def problems(self, *, in_memory_only: bool = False) -> Iterator[str]:
+        """Everything that is wrong with it: indexes, records and digests against a fresh scan."""
+        yield from self.positions.problems(in_memory_only=in_memory_only)
+        yield from self.campaigns.problems(self.positions.by_uuid.values())
+        yield from self.marks.problems()
 
     @property
     def digest(self) -> str:
-        return f"{self.positions.digest:032x}"
+        return f"{self.positions.digest + self._beside & DIGEST_MASK:032x}"
+
+    @property
+    def _beside(self) -> int:
+        """What campaigns and marks add to the digest."""
+        beside: int = self.campaigns.digest + self.marks.digest
+        return beside
+
+    def _put_position(
+        self, uuid: str, new: Record | None
+    ) -> tuple[ChangeKind, str, AnyRecord | None]:
+        old = self.positions.put(uuid, new)
+        if (old is not None and old.campaign_id) or (new is not None and new.campaign_id):
+            self.campaigns.put_leg(old, new)
+        return ChangeKind.SAVED, uuid, old
+
+    def _put(
+        self, kind: ChangeKind, key: str, new: AnyRecord | None
+    ) -> tuple[ChangeKind, str, AnyRecord | None]:
+        """Lets `new` stand under the key. Returns the same of what stood there before."""
+        if kind is ChangeKind.CAMPAIGN_SAVED:
+            assert new is None or isinstance(new, CampaignRecord)
+            return kind, key, self.campaigns.put(key, new)
+        if kind is ChangeKind.MARKED:
+            assert new is None or isinstance(new, MarkRecord)
+            return kind, key, self.marks.put(key, new)
+        assert new is None or isinstance(new, Record)
+        return self._put_position(key, new)
+
+    def _clear(self, hotkey: str) -> Undo:
+        held: Iterable[str] = self.positions.by_uuid
+        campaigns: Iterable[CampaignRecord] = self.campaigns.by_id.values()
+        if hotkey:
+            held = self.positions.by_hotkey.get(hotkey, {})
+            campaigns = self.campaigns.by_hotkey.get(hotkey, ())
+        undo = [self._put_position(uuid, None) for uuid in list(held)]
+        ids = [campaign.campaign_id for campaign in campaigns]
+        return undo + [self._put(ChangeKind.CAMPAIGN_SAVED, one, None) for one in ids]
 
 
 class Picture(msgspec.Struct, frozen=True):
-    """The whole book at one revision. It stays as it is while the book goes on."""
+    """The positions at one revision. They stay as they are while the book goes on."""
 
     positions: Listed
     revision: int
     digest: str
+    beside: int = 0
+    """What campaigns and marks, which are not in it, add to the digest."""
 
     def problems(self) -> Iterator[str]:
         """Everything that is wrong with it: indexes, records and digest against a fresh scan."""
@@ -71,5 +143,6 @@ class Picture(msgspec.Struct, frozen=True):
         fresh = Positions(record for records in held for record in records.values())
         yield from fresh.problems()
         yield from self.positions.differences(fresh)
-        if self.digest != f"{fresh.digest:032x}":
-            yield f"the digest is {self.digest}, not {fresh.digest:032x}"
+        expected = f"{fresh.digest + self.beside & DIGEST_MASK:032x}"
+        if self.digest != expected:
+            yield f"the digest is {self.digest}, not {expected}"

@@ -68,6 +68,34 @@ class ChangeKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CHANGE_SAVED: _ClassVar[ChangeKind]
     CHANGE_REMOVED: _ClassVar[ChangeKind]
     CHANGE_CLEARED: _ClassVar[ChangeKind]
+    CHANGE_CAMPAIGN_SAVED: _ClassVar[ChangeKind]
+    CHANGE_CAMPAIGN_REMOVED: _ClassVar[ChangeKind]
+    CHANGE_MARKED: _ClassVar[ChangeKind]
+
+class CampaignState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CAMPAIGN_STATE_UNSPECIFIED: _ClassVar[CampaignState]
+    CAMPAIGN_FORMING: _ClassVar[CampaignState]
+    CAMPAIGN_ACTIVE: _ClassVar[CampaignState]
+    CAMPAIGN_DORMANT: _ClassVar[CampaignState]
+    CAMPAIGN_COMPLETED: _ClassVar[CampaignState]
+    CAMPAIGN_FAILED: _ClassVar[CampaignState]
+
+class ExitReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    EXIT_UNKNOWN: _ClassVar[ExitReason]
+    EXIT_TARGET_HIT: _ClassVar[ExitReason]
+    EXIT_STOP_OUT: _ClassVar[ExitReason]
+    EXIT_TIME_EXIT: _ClassVar[ExitReason]
+    EXIT_PHASE_E: _ClassVar[ExitReason]
+    EXIT_MANUAL_EXIT: _ClassVar[ExitReason]
+
+class VolumeLevel(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    VOLUME_UNKNOWN: _ClassVar[VolumeLevel]
+    VOLUME_LOW: _ClassVar[VolumeLevel]
+    VOLUME_NORMAL: _ClassVar[VolumeLevel]
+    VOLUME_HIGH: _ClassVar[VolumeLevel]
 SIDE_UNSPECIFIED: Side
 SIDE_LONG: Side
 SIDE_SHORT: Side
@@ -105,6 +133,25 @@ CHANGE_UNSPECIFIED: ChangeKind
 CHANGE_SAVED: ChangeKind
 CHANGE_REMOVED: ChangeKind
 CHANGE_CLEARED: ChangeKind
+CHANGE_CAMPAIGN_SAVED: ChangeKind
+CHANGE_CAMPAIGN_REMOVED: ChangeKind
+CHANGE_MARKED: ChangeKind
+CAMPAIGN_STATE_UNSPECIFIED: CampaignState
+CAMPAIGN_FORMING: CampaignState
+CAMPAIGN_ACTIVE: CampaignState
+CAMPAIGN_DORMANT: CampaignState
+CAMPAIGN_COMPLETED: CampaignState
+CAMPAIGN_FAILED: CampaignState
+EXIT_UNKNOWN: ExitReason
+EXIT_TARGET_HIT: ExitReason
+EXIT_STOP_OUT: ExitReason
+EXIT_TIME_EXIT: ExitReason
+EXIT_PHASE_E: ExitReason
+EXIT_MANUAL_EXIT: ExitReason
+VOLUME_UNKNOWN: VolumeLevel
+VOLUME_LOW: VolumeLevel
+VOLUME_NORMAL: VolumeLevel
+VOLUME_HIGH: VolumeLevel
 
 class PriceSource(_message.Message):
     __slots__ = ("source", "timespan_ms", "open", "close", "vwap", "high", "low", "start_ms", "websocket", "lag_ms", "bid", "ask", "extra")
@@ -946,20 +993,26 @@ class WatchRequest(_message.Message):
     def __init__(self, from_revision: _Optional[int] = ..., mark: _Optional[str] = ..., hotkeys: _Optional[_Iterable[str]] = ..., open_only: _Optional[bool] = ..., with_snapshot: _Optional[bool] = ..., heartbeat_ms: _Optional[int] = ..., gather_ms: _Optional[int] = ...) -> None: ...
 
 class Change(_message.Message):
-    __slots__ = ("revision", "kind", "position_uuid", "hotkey", "position", "was_open")
+    __slots__ = ("revision", "kind", "position_uuid", "hotkey", "position", "was_open", "campaign", "price_mark", "campaign_id")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     POSITION_UUID_FIELD_NUMBER: _ClassVar[int]
     HOTKEY_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
     WAS_OPEN_FIELD_NUMBER: _ClassVar[int]
+    CAMPAIGN_FIELD_NUMBER: _ClassVar[int]
+    PRICE_MARK_FIELD_NUMBER: _ClassVar[int]
+    CAMPAIGN_ID_FIELD_NUMBER: _ClassVar[int]
     revision: int
     kind: ChangeKind
     position_uuid: str
     hotkey: str
     position: Position
     was_open: bool
-    def __init__(self, revision: _Optional[int] = ..., kind: _Optional[_Union[ChangeKind, str]] = ..., position_uuid: _Optional[str] = ..., hotkey: _Optional[str] = ..., position: _Optional[_Union[Position, _Mapping]] = ..., was_open: _Optional[bool] = ...) -> None: ...
+    campaign: Campaign
+    price_mark: Mark
+    campaign_id: str
+    def __init__(self, revision: _Optional[int] = ..., kind: _Optional[_Union[ChangeKind, str]] = ..., position_uuid: _Optional[str] = ..., hotkey: _Optional[str] = ..., position: _Optional[_Union[Position, _Mapping]] = ..., was_open: _Optional[bool] = ..., campaign: _Optional[_Union[Campaign, _Mapping]] = ..., price_mark: _Optional[_Union[Mark, _Mapping]] = ..., campaign_id: _Optional[str] = ...) -> None: ...
 
 class WatchFrame(_message.Message):
     __slots__ = ("revision", "mark", "as_of_ms", "is_newest", "changes", "snapshot", "digest", "lag_ms")
@@ -982,16 +1035,20 @@ class WatchFrame(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., mark: _Optional[str] = ..., as_of_ms: _Optional[int] = ..., is_newest: _Optional[bool] = ..., changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., snapshot: _Optional[_Union[SnapshotPart, _Mapping]] = ..., digest: _Optional[str] = ..., lag_ms: _Optional[int] = ...) -> None: ...
 
 class SnapshotPart(_message.Message):
-    __slots__ = ("total", "first", "positions", "is_last")
+    __slots__ = ("total", "first", "positions", "is_last", "campaigns", "marks")
     TOTAL_FIELD_NUMBER: _ClassVar[int]
     FIRST_FIELD_NUMBER: _ClassVar[int]
     POSITIONS_FIELD_NUMBER: _ClassVar[int]
     IS_LAST_FIELD_NUMBER: _ClassVar[int]
+    CAMPAIGNS_FIELD_NUMBER: _ClassVar[int]
+    MARKS_FIELD_NUMBER: _ClassVar[int]
     total: int
     first: int
     positions: _containers.RepeatedCompositeFieldContainer[Position]
     is_last: bool
-    def __init__(self, total: _Optional[int] = ..., first: _Optional[int] = ..., positions: _Optional[_Iterable[_Union[Position, _Mapping]]] = ..., is_last: _Optional[bool] = ...) -> None: ...
+    campaigns: _containers.RepeatedCompositeFieldContainer[Campaign]
+    marks: _containers.RepeatedCompositeFieldContainer[Mark]
+    def __init__(self, total: _Optional[int] = ..., first: _Optional[int] = ..., positions: _Optional[_Iterable[_Union[Position, _Mapping]]] = ..., is_last: _Optional[bool] = ..., campaigns: _Optional[_Iterable[_Union[Campaign, _Mapping]]] = ..., marks: _Optional[_Iterable[_Union[Mark, _Mapping]]] = ...) -> None: ...
 
 class ListChangedRequest(_message.Message):
     __slots__ = ("since_revision", "open_too", "hotkeys", "mark")
@@ -1020,3 +1077,609 @@ class ChangedFrame(_message.Message):
     removed: _containers.RepeatedScalarFieldContainer[str]
     mark: str
     def __init__(self, revision: _Optional[int] = ..., is_whole: _Optional[bool] = ..., total: _Optional[int] = ..., positions: _Optional[_Iterable[_Union[Position, _Mapping]]] = ..., removed: _Optional[_Iterable[str]] = ..., mark: _Optional[str] = ...) -> None: ...
+
+class Pattern(_message.Message):
+    __slots__ = ("signal_id", "type", "at_ms", "price", "support", "resistance", "volume_ratio", "extra")
+    SIGNAL_ID_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    PRICE_FIELD_NUMBER: _ClassVar[int]
+    SUPPORT_FIELD_NUMBER: _ClassVar[int]
+    RESISTANCE_FIELD_NUMBER: _ClassVar[int]
+    VOLUME_RATIO_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_FIELD_NUMBER: _ClassVar[int]
+    signal_id: str
+    type: PatternType
+    at_ms: int
+    price: str
+    support: str
+    resistance: str
+    volume_ratio: str
+    extra: str
+    def __init__(self, signal_id: _Optional[str] = ..., type: _Optional[_Union[PatternType, str]] = ..., at_ms: _Optional[int] = ..., price: _Optional[str] = ..., support: _Optional[str] = ..., resistance: _Optional[str] = ..., volume_ratio: _Optional[str] = ..., extra: _Optional[str] = ...) -> None: ...
+
+class Campaign(_message.Message):
+    __slots__ = ("campaign_id", "hotkey", "trade_pair", "range_id", "state", "phase", "timeframe", "started_ms", "last_pattern_ms", "last_activity_ms", "deadline_ms", "patterns", "pattern_count", "support", "resistance", "account_size", "risk_limit", "allocation", "exit_price", "ended_ms", "exit_reason", "failure_reason", "range_bar", "created", "version", "revision", "updated_ms")
+    CAMPAIGN_ID_FIELD_NUMBER: _ClassVar[int]
+    HOTKEY_FIELD_NUMBER: _ClassVar[int]
+    TRADE_PAIR_FIELD_NUMBER: _ClassVar[int]
+    RANGE_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    PHASE_FIELD_NUMBER: _ClassVar[int]
+    TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
+    STARTED_MS_FIELD_NUMBER: _ClassVar[int]
+    LAST_PATTERN_MS_FIELD_NUMBER: _ClassVar[int]
+    LAST_ACTIVITY_MS_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_MS_FIELD_NUMBER: _ClassVar[int]
+    PATTERNS_FIELD_NUMBER: _ClassVar[int]
+    PATTERN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SUPPORT_FIELD_NUMBER: _ClassVar[int]
+    RESISTANCE_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_SIZE_FIELD_NUMBER: _ClassVar[int]
+    RISK_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATION_FIELD_NUMBER: _ClassVar[int]
+    EXIT_PRICE_FIELD_NUMBER: _ClassVar[int]
+    ENDED_MS_FIELD_NUMBER: _ClassVar[int]
+    EXIT_REASON_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_REASON_FIELD_NUMBER: _ClassVar[int]
+    RANGE_BAR_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    UPDATED_MS_FIELD_NUMBER: _ClassVar[int]
+    campaign_id: str
+    hotkey: str
+    trade_pair: str
+    range_id: str
+    state: CampaignState
+    phase: str
+    timeframe: str
+    started_ms: int
+    last_pattern_ms: int
+    last_activity_ms: int
+    deadline_ms: int
+    patterns: _containers.RepeatedCompositeFieldContainer[Pattern]
+    pattern_count: int
+    support: str
+    resistance: str
+    account_size: str
+    risk_limit: str
+    allocation: str
+    exit_price: str
+    ended_ms: int
+    exit_reason: ExitReason
+    failure_reason: str
+    range_bar: int
+    created: int
+    version: int
+    revision: int
+    updated_ms: int
+    def __init__(self, campaign_id: _Optional[str] = ..., hotkey: _Optional[str] = ..., trade_pair: _Optional[str] = ..., range_id: _Optional[str] = ..., state: _Optional[_Union[CampaignState, str]] = ..., phase: _Optional[str] = ..., timeframe: _Optional[str] = ..., started_ms: _Optional[int] = ..., last_pattern_ms: _Optional[int] = ..., last_activity_ms: _Optional[int] = ..., deadline_ms: _Optional[int] = ..., patterns: _Optional[_Iterable[_Union[Pattern, _Mapping]]] = ..., pattern_count: _Optional[int] = ..., support: _Optional[str] = ..., resistance: _Optional[str] = ..., account_size: _Optional[str] = ..., risk_limit: _Optional[str] = ..., allocation: _Optional[str] = ..., exit_price: _Optional[str] = ..., ended_ms: _Optional[int] = ..., exit_reason: _Optional[_Union[ExitReason, str]] = ..., failure_reason: _Optional[str] = ..., range_bar: _Optional[int] = ..., created: _Optional[int] = ..., version: _Optional[int] = ..., revision: _Optional[int] = ..., updated_ms: _Optional[int] = ...) -> None: ...
+
+class AddPatternRequest(_message.Message):
+    __slots__ = ("hotkey", "trade_pair", "range_id", "timeframe", "pattern", "account_size", "request_id", "expected_version")
+    HOTKEY_FIELD_NUMBER: _ClassVar[int]
+    TRADE_PAIR_FIELD_NUMBER: _ClassVar[int]
+    RANGE_ID_FIELD_NUMBER: _ClassVar[int]
+    TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
+    PATTERN_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_SIZE_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_VERSION_FIELD_NUMBER: _ClassVar[int]
+    hotkey: str
+    trade_pair: str
+    range_id: str
+    timeframe: str
+    pattern: Pattern
+    account_size: str
+    request_id: str
+    expected_version: int
+    def __init__(self, hotkey: _Optional[str] = ..., trade_pair: _Optional[str] = ..., range_id: _Optional[str] = ..., timeframe: _Optional[str] = ..., pattern: _Optional[_Union[Pattern, _Mapping]] = ..., account_size: _Optional[str] = ..., request_id: _Optional[str] = ..., expected_version: _Optional[int] = ...) -> None: ...
+
+class AddPatternReply(_message.Message):
+    __slots__ = ("revision", "campaign", "created", "repeated", "durability")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    CAMPAIGN_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    REPEATED_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    campaign: Campaign
+    created: bool
+    repeated: bool
+    durability: Durability
+    def __init__(self, revision: _Optional[int] = ..., campaign: _Optional[_Union[Campaign, _Mapping]] = ..., created: _Optional[bool] = ..., repeated: _Optional[bool] = ..., durability: _Optional[_Union[Durability, str]] = ...) -> None: ...
+
+class AddPatternsRequest(_message.Message):
+    __slots__ = ("patterns", "request_id")
+    PATTERNS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    patterns: _containers.RepeatedCompositeFieldContainer[AddPatternRequest]
+    request_id: str
+    def __init__(self, patterns: _Optional[_Iterable[_Union[AddPatternRequest, _Mapping]]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class PatternOutcome(_message.Message):
+    __slots__ = ("campaign_id", "version", "created", "repeated", "refused")
+    CAMPAIGN_ID_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    REPEATED_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    campaign_id: str
+    version: int
+    created: bool
+    repeated: bool
+    refused: Refusal
+    def __init__(self, campaign_id: _Optional[str] = ..., version: _Optional[int] = ..., created: _Optional[bool] = ..., repeated: _Optional[bool] = ..., refused: _Optional[_Union[Refusal, _Mapping]] = ...) -> None: ...
+
+class AddPatternsReply(_message.Message):
+    __slots__ = ("revision", "outcomes", "durability")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    OUTCOMES_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    outcomes: _containers.RepeatedCompositeFieldContainer[PatternOutcome]
+    durability: Durability
+    def __init__(self, revision: _Optional[int] = ..., outcomes: _Optional[_Iterable[_Union[PatternOutcome, _Mapping]]] = ..., durability: _Optional[_Union[Durability, str]] = ...) -> None: ...
+
+class CreateCampaignRequest(_message.Message):
+    __slots__ = ("campaign_id", "hotkey", "trade_pair", "range_id", "timeframe", "started_ms", "support", "resistance", "account_size", "risk_limit", "allocation", "request_id")
+    CAMPAIGN_ID_FIELD_NUMBER: _ClassVar[int]
+    HOTKEY_FIELD_NUMBER: _ClassVar[int]
+    TRADE_PAIR_FIELD_NUMBER: _ClassVar[int]
+    RANGE_ID_FIELD_NUMBER: _ClassVar[int]
+    TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
+    STARTED_MS_FIELD_NUMBER: _ClassVar[int]
+    SUPPORT_FIELD_NUMBER: _ClassVar[int]
+    RESISTANCE_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_SIZE_FIELD_NUMBER: _ClassVar[int]
+    RISK_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    ALLOCATION_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    campaign_id: str
+    hotkey: str
+    trade_pair: str
+    range_id: str
+    timeframe: str
+    started_ms: int
+    support: str
+    resistance: str
+    account_size: str
+    risk_limit: str
+    allocation: str
+    request_id: str
+    def __init__(self, campaign_id: _Optional[str] = ..., hotkey: _Optional[str] = ..., trade_pair: _Optional[str] = ..., range_id: _Optional[str] = ..., timeframe: _Optional[str] = ..., started_ms: _Optional[int] = ..., support: _Optional[str] = ..., resistance: _Optional[str] = ..., account_size: _Optional[str] = ..., risk_limit: _Optional[str] = ..., allocation: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class CampaignReply(_message.Message):
+    __slots__ = ("revision", "campaign", "durability")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    CAMPAIGN_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    campaign: Campaign
+    durability: Durability
+    def __init__(self, revision: _Optional[int] = ..., campaign: _Optional[_Union[Campaign, _Mapping]] = ..., durability: _Optional[_Union[Durability, str]] = ...) -> None: ...
+
+class GetCampaignRequest(_message.Message):
+    __slots__ = ("campaign_id",)
+    CAMPAIGN_ID_FIELD_NUMBER: _ClassVar[int]
+    campaign_id: str
+    def __init__(self, campaign_id: _Optional[str] = ...) -> None: ...
+
+class ListCampaignsRequest(_message.Message):
+    __slots__ = ("states", "live_only", "hotkey", "trade_pair", "page_size", "page_token")
+    STATES_FIELD_NUMBER: _ClassVar[int]
+    LIVE_ONLY_FIELD_NUMBER: _ClassVar[int]
+    HOTKEY_FIELD_NUMBER: _ClassVar[int]
+    TRADE_PAIR_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    states: _containers.RepeatedScalarFieldContainer[CampaignState]
+    live_only: bool
+    hotkey: str
+    trade_pair: str
+    page_size: int
+    page_token: str
+    def __init__(self, states: _Optional[_Iterable[_Union[CampaignState, str]]] = ..., live_only: _Optional[bool] = ..., hotkey: _Optional[str] = ..., trade_pair: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListCampaignsReply(_message.Message):
+    __slots__ = ("revision", "campaigns", "next_page_token")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    CAMPAIGNS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    campaigns: _containers.RepeatedCompositeFieldContainer[Campaign]
+    next_page_token: str
+    def __init__(self, revision: _Optional[int] = ..., campaigns: _Optional[_Iterable[_Union[Campaign, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class TransitionCampaignRequest(_message.Message):
+    __slots__ = ("campaign_id", "to", "request_id", "expected_version")
+    CAMPAIGN_ID_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_VERSION_FIELD_NUMBER: _ClassVar[int]
+    campaign_id: str
+    to: CampaignState
+    request_id: str
+    expected_version: int
+    def __init__(self, campaign_id: _Optional[str] = ..., to: _Optional[_Union[CampaignState, str]] = ..., request_id: _Optional[str] = ..., expected_version: _Optional[int] = ...) -> None: ...
+
+class CompleteCampaignRequest(_message.Message):
+    __slots__ = ("campaign_id", "exit_price", "reason", "at_ms", "request_id", "expected_version")
+    CAMPAIGN_ID_FIELD_NUMBER: _ClassVar[int]
+    EXIT_PRICE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_VERSION_FIELD_NUMBER: _ClassVar[int]
+    campaign_id: str
+    exit_price: str
+    reason: ExitReason
+    at_ms: int
+    request_id: str
+    expected_version: int
+    def __init__(self, campaign_id: _Optional[str] = ..., exit_price: _Optional[str] = ..., reason: _Optional[_Union[ExitReason, str]] = ..., at_ms: _Optional[int] = ..., request_id: _Optional[str] = ..., expected_version: _Optional[int] = ...) -> None: ...
+
+class FailCampaignRequest(_message.Message):
+    __slots__ = ("campaign_id", "reason", "at_ms", "request_id", "expected_version")
+    CAMPAIGN_ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_VERSION_FIELD_NUMBER: _ClassVar[int]
+    campaign_id: str
+    reason: str
+    at_ms: int
+    request_id: str
+    expected_version: int
+    def __init__(self, campaign_id: _Optional[str] = ..., reason: _Optional[str] = ..., at_ms: _Optional[int] = ..., request_id: _Optional[str] = ..., expected_version: _Optional[int] = ...) -> None: ...
+
+class DeleteCampaignRequest(_message.Message):
+    __slots__ = ("campaign_id", "request_id", "expected_version")
+    CAMPAIGN_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_VERSION_FIELD_NUMBER: _ClassVar[int]
+    campaign_id: str
+    request_id: str
+    expected_version: int
+    def __init__(self, campaign_id: _Optional[str] = ..., request_id: _Optional[str] = ..., expected_version: _Optional[int] = ...) -> None: ...
+
+class AddLegRequest(_message.Message):
+    __slots__ = ("campaign_id", "position_uuid", "pattern_type", "signal_id", "timeframe", "side", "entry", "shares", "stop", "opened_ms", "request_id", "expected_version", "extra")
+    CAMPAIGN_ID_FIELD_NUMBER: _ClassVar[int]
+    POSITION_UUID_FIELD_NUMBER: _ClassVar[int]
+    PATTERN_TYPE_FIELD_NUMBER: _ClassVar[int]
+    SIGNAL_ID_FIELD_NUMBER: _ClassVar[int]
+    TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    ENTRY_FIELD_NUMBER: _ClassVar[int]
+    SHARES_FIELD_NUMBER: _ClassVar[int]
+    STOP_FIELD_NUMBER: _ClassVar[int]
+    OPENED_MS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_VERSION_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_FIELD_NUMBER: _ClassVar[int]
+    campaign_id: str
+    position_uuid: str
+    pattern_type: PatternType
+    signal_id: str
+    timeframe: str
+    side: Side
+    entry: str
+    shares: str
+    stop: str
+    opened_ms: int
+    request_id: str
+    expected_version: int
+    extra: str
+    def __init__(self, campaign_id: _Optional[str] = ..., position_uuid: _Optional[str] = ..., pattern_type: _Optional[_Union[PatternType, str]] = ..., signal_id: _Optional[str] = ..., timeframe: _Optional[str] = ..., side: _Optional[_Union[Side, str]] = ..., entry: _Optional[str] = ..., shares: _Optional[str] = ..., stop: _Optional[str] = ..., opened_ms: _Optional[int] = ..., request_id: _Optional[str] = ..., expected_version: _Optional[int] = ..., extra: _Optional[str] = ...) -> None: ...
+
+class CloseLegRequest(_message.Message):
+    __slots__ = ("campaign_id", "position_uuid", "exit_price", "closed_ms", "request_id", "expected_version")
+    CAMPAIGN_ID_FIELD_NUMBER: _ClassVar[int]
+    POSITION_UUID_FIELD_NUMBER: _ClassVar[int]
+    EXIT_PRICE_FIELD_NUMBER: _ClassVar[int]
+    CLOSED_MS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_VERSION_FIELD_NUMBER: _ClassVar[int]
+    campaign_id: str
+    position_uuid: str
+    exit_price: str
+    closed_ms: int
+    request_id: str
+    expected_version: int
+    def __init__(self, campaign_id: _Optional[str] = ..., position_uuid: _Optional[str] = ..., exit_price: _Optional[str] = ..., closed_ms: _Optional[int] = ..., request_id: _Optional[str] = ..., expected_version: _Optional[int] = ...) -> None: ...
+
+class LegReply(_message.Message):
+    __slots__ = ("revision", "leg", "campaign_version", "totals", "durability")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    LEG_FIELD_NUMBER: _ClassVar[int]
+    CAMPAIGN_VERSION_FIELD_NUMBER: _ClassVar[int]
+    TOTALS_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    leg: Position
+    campaign_version: int
+    totals: CampaignTotals
+    durability: Durability
+    def __init__(self, revision: _Optional[int] = ..., leg: _Optional[_Union[Position, _Mapping]] = ..., campaign_version: _Optional[int] = ..., totals: _Optional[_Union[CampaignTotals, _Mapping]] = ..., durability: _Optional[_Union[Durability, str]] = ...) -> None: ...
+
+class CampaignTotals(_message.Message):
+    __slots__ = ("campaign_id", "total_shares", "weighted_avg_entry", "total_risk", "total_pnl", "open_pnl", "realized_pnl", "open_count", "closed_count", "mark", "marked_ms")
+    CAMPAIGN_ID_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_SHARES_FIELD_NUMBER: _ClassVar[int]
+    WEIGHTED_AVG_ENTRY_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_RISK_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_PNL_FIELD_NUMBER: _ClassVar[int]
+    OPEN_PNL_FIELD_NUMBER: _ClassVar[int]
+    REALIZED_PNL_FIELD_NUMBER: _ClassVar[int]
+    OPEN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CLOSED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    MARK_FIELD_NUMBER: _ClassVar[int]
+    MARKED_MS_FIELD_NUMBER: _ClassVar[int]
+    campaign_id: str
+    total_shares: str
+    weighted_avg_entry: str
+    total_risk: str
+    total_pnl: str
+    open_pnl: str
+    realized_pnl: str
+    open_count: int
+    closed_count: int
+    mark: str
+    marked_ms: int
+    def __init__(self, campaign_id: _Optional[str] = ..., total_shares: _Optional[str] = ..., weighted_avg_entry: _Optional[str] = ..., total_risk: _Optional[str] = ..., total_pnl: _Optional[str] = ..., open_pnl: _Optional[str] = ..., realized_pnl: _Optional[str] = ..., open_count: _Optional[int] = ..., closed_count: _Optional[int] = ..., mark: _Optional[str] = ..., marked_ms: _Optional[int] = ...) -> None: ...
+
+class CampaignPositionsRequest(_message.Message):
+    __slots__ = ("campaign_id", "include_closed", "page_size", "page_token")
+    CAMPAIGN_ID_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_CLOSED_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    campaign_id: str
+    include_closed: bool
+    page_size: int
+    page_token: str
+    def __init__(self, campaign_id: _Optional[str] = ..., include_closed: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class CampaignPositionsReply(_message.Message):
+    __slots__ = ("revision", "totals", "positions", "next_page_token", "campaign_version")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    TOTALS_FIELD_NUMBER: _ClassVar[int]
+    POSITIONS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    CAMPAIGN_VERSION_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    totals: CampaignTotals
+    positions: _containers.RepeatedCompositeFieldContainer[Position]
+    next_page_token: str
+    campaign_version: int
+    def __init__(self, revision: _Optional[int] = ..., totals: _Optional[_Union[CampaignTotals, _Mapping]] = ..., positions: _Optional[_Iterable[_Union[Position, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., campaign_version: _Optional[int] = ...) -> None: ...
+
+class CampaignStatisticsRequest(_message.Message):
+    __slots__ = ("hotkey", "trade_pair")
+    HOTKEY_FIELD_NUMBER: _ClassVar[int]
+    TRADE_PAIR_FIELD_NUMBER: _ClassVar[int]
+    hotkey: str
+    trade_pair: str
+    def __init__(self, hotkey: _Optional[str] = ..., trade_pair: _Optional[str] = ...) -> None: ...
+
+class CampaignStatisticsReply(_message.Message):
+    __slots__ = ("revision", "total", "by_state", "by_exit_reason", "won", "lost", "even", "success_rate", "win_rate", "total_result", "mean_result", "median_result", "best_result", "worst_result")
+    class ByStateEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class ByExitReasonEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    BY_STATE_FIELD_NUMBER: _ClassVar[int]
+    BY_EXIT_REASON_FIELD_NUMBER: _ClassVar[int]
+    WON_FIELD_NUMBER: _ClassVar[int]
+    LOST_FIELD_NUMBER: _ClassVar[int]
+    EVEN_FIELD_NUMBER: _ClassVar[int]
+    SUCCESS_RATE_FIELD_NUMBER: _ClassVar[int]
+    WIN_RATE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_RESULT_FIELD_NUMBER: _ClassVar[int]
+    MEAN_RESULT_FIELD_NUMBER: _ClassVar[int]
+    MEDIAN_RESULT_FIELD_NUMBER: _ClassVar[int]
+    BEST_RESULT_FIELD_NUMBER: _ClassVar[int]
+    WORST_RESULT_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    total: int
+    by_state: _containers.ScalarMap[str, int]
+    by_exit_reason: _containers.ScalarMap[str, int]
+    won: int
+    lost: int
+    even: int
+    success_rate: str
+    win_rate: str
+    total_result: str
+    mean_result: str
+    median_result: str
+    best_result: str
+    worst_result: str
+    def __init__(self, revision: _Optional[int] = ..., total: _Optional[int] = ..., by_state: _Optional[_Mapping[str, int]] = ..., by_exit_reason: _Optional[_Mapping[str, int]] = ..., won: _Optional[int] = ..., lost: _Optional[int] = ..., even: _Optional[int] = ..., success_rate: _Optional[str] = ..., win_rate: _Optional[str] = ..., total_result: _Optional[str] = ..., mean_result: _Optional[str] = ..., median_result: _Optional[str] = ..., best_result: _Optional[str] = ..., worst_result: _Optional[str] = ...) -> None: ...
+
+class FollowRequest(_message.Message):
+    __slots__ = ("campaign_ids", "hotkeys", "trade_pairs", "from_revision")
+    CAMPAIGN_IDS_FIELD_NUMBER: _ClassVar[int]
+    HOTKEYS_FIELD_NUMBER: _ClassVar[int]
+    TRADE_PAIRS_FIELD_NUMBER: _ClassVar[int]
+    FROM_REVISION_FIELD_NUMBER: _ClassVar[int]
+    campaign_ids: _containers.RepeatedScalarFieldContainer[str]
+    hotkeys: _containers.RepeatedScalarFieldContainer[str]
+    trade_pairs: _containers.RepeatedScalarFieldContainer[str]
+    from_revision: int
+    def __init__(self, campaign_ids: _Optional[_Iterable[str]] = ..., hotkeys: _Optional[_Iterable[str]] = ..., trade_pairs: _Optional[_Iterable[str]] = ..., from_revision: _Optional[int] = ...) -> None: ...
+
+class CampaignUpdated(_message.Message):
+    __slots__ = ("campaign", "totals")
+    CAMPAIGN_FIELD_NUMBER: _ClassVar[int]
+    TOTALS_FIELD_NUMBER: _ClassVar[int]
+    campaign: Campaign
+    totals: CampaignTotals
+    def __init__(self, campaign: _Optional[_Union[Campaign, _Mapping]] = ..., totals: _Optional[_Union[CampaignTotals, _Mapping]] = ...) -> None: ...
+
+class Alert(_message.Message):
+    __slots__ = ("revision", "hotkey", "campaign_id", "level", "risk", "limit", "at_ms")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    HOTKEY_FIELD_NUMBER: _ClassVar[int]
+    CAMPAIGN_ID_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    RISK_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    hotkey: str
+    campaign_id: str
+    level: str
+    risk: str
+    limit: str
+    at_ms: int
+    def __init__(self, revision: _Optional[int] = ..., hotkey: _Optional[str] = ..., campaign_id: _Optional[str] = ..., level: _Optional[str] = ..., risk: _Optional[str] = ..., limit: _Optional[str] = ..., at_ms: _Optional[int] = ...) -> None: ...
+
+class FollowFrame(_message.Message):
+    __slots__ = ("revision", "is_reload", "campaigns", "removed", "marks", "alerts", "is_last")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    IS_RELOAD_FIELD_NUMBER: _ClassVar[int]
+    CAMPAIGNS_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_FIELD_NUMBER: _ClassVar[int]
+    MARKS_FIELD_NUMBER: _ClassVar[int]
+    ALERTS_FIELD_NUMBER: _ClassVar[int]
+    IS_LAST_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    is_reload: bool
+    campaigns: _containers.RepeatedCompositeFieldContainer[CampaignUpdated]
+    removed: _containers.RepeatedScalarFieldContainer[str]
+    marks: _containers.RepeatedCompositeFieldContainer[Mark]
+    alerts: _containers.RepeatedCompositeFieldContainer[Alert]
+    is_last: bool
+    def __init__(self, revision: _Optional[int] = ..., is_reload: _Optional[bool] = ..., campaigns: _Optional[_Iterable[_Union[CampaignUpdated, _Mapping]]] = ..., removed: _Optional[_Iterable[str]] = ..., marks: _Optional[_Iterable[_Union[Mark, _Mapping]]] = ..., alerts: _Optional[_Iterable[_Union[Alert, _Mapping]]] = ..., is_last: _Optional[bool] = ...) -> None: ...
+
+class Mark(_message.Message):
+    __slots__ = ("trade_pair", "price", "at_ms", "bars", "volumes", "volume_sum", "last_volume", "revision")
+    TRADE_PAIR_FIELD_NUMBER: _ClassVar[int]
+    PRICE_FIELD_NUMBER: _ClassVar[int]
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    BARS_FIELD_NUMBER: _ClassVar[int]
+    VOLUMES_FIELD_NUMBER: _ClassVar[int]
+    VOLUME_SUM_FIELD_NUMBER: _ClassVar[int]
+    LAST_VOLUME_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    trade_pair: str
+    price: str
+    at_ms: int
+    bars: int
+    volumes: _containers.RepeatedScalarFieldContainer[str]
+    volume_sum: str
+    last_volume: str
+    revision: int
+    def __init__(self, trade_pair: _Optional[str] = ..., price: _Optional[str] = ..., at_ms: _Optional[int] = ..., bars: _Optional[int] = ..., volumes: _Optional[_Iterable[str]] = ..., volume_sum: _Optional[str] = ..., last_volume: _Optional[str] = ..., revision: _Optional[int] = ...) -> None: ...
+
+class Bar(_message.Message):
+    __slots__ = ("trade_pair", "at_ms", "close", "volume")
+    TRADE_PAIR_FIELD_NUMBER: _ClassVar[int]
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    CLOSE_FIELD_NUMBER: _ClassVar[int]
+    VOLUME_FIELD_NUMBER: _ClassVar[int]
+    trade_pair: str
+    at_ms: int
+    close: str
+    volume: str
+    def __init__(self, trade_pair: _Optional[str] = ..., at_ms: _Optional[int] = ..., close: _Optional[str] = ..., volume: _Optional[str] = ...) -> None: ...
+
+class PushBarsRequest(_message.Message):
+    __slots__ = ("bars", "request_id")
+    BARS_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    bars: _containers.RepeatedCompositeFieldContainer[Bar]
+    request_id: str
+    def __init__(self, bars: _Optional[_Iterable[_Union[Bar, _Mapping]]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class PushBarsReply(_message.Message):
+    __slots__ = ("revision", "accepted", "stale", "durability")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    ACCEPTED_FIELD_NUMBER: _ClassVar[int]
+    STALE_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    accepted: int
+    stale: int
+    durability: Durability
+    def __init__(self, revision: _Optional[int] = ..., accepted: _Optional[int] = ..., stale: _Optional[int] = ..., durability: _Optional[_Union[Durability, str]] = ...) -> None: ...
+
+class GetMarketRequest(_message.Message):
+    __slots__ = ("trade_pairs", "campaign_id")
+    TRADE_PAIRS_FIELD_NUMBER: _ClassVar[int]
+    CAMPAIGN_ID_FIELD_NUMBER: _ClassVar[int]
+    trade_pairs: _containers.RepeatedScalarFieldContainer[str]
+    campaign_id: str
+    def __init__(self, trade_pairs: _Optional[_Iterable[str]] = ..., campaign_id: _Optional[str] = ...) -> None: ...
+
+class PairMarket(_message.Message):
+    __slots__ = ("trade_pair", "price", "at_ms", "age_ms", "is_fresh", "average_volume", "last_volume", "bars", "is_ready", "volume_level")
+    TRADE_PAIR_FIELD_NUMBER: _ClassVar[int]
+    PRICE_FIELD_NUMBER: _ClassVar[int]
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    AGE_MS_FIELD_NUMBER: _ClassVar[int]
+    IS_FRESH_FIELD_NUMBER: _ClassVar[int]
+    AVERAGE_VOLUME_FIELD_NUMBER: _ClassVar[int]
+    LAST_VOLUME_FIELD_NUMBER: _ClassVar[int]
+    BARS_FIELD_NUMBER: _ClassVar[int]
+    IS_READY_FIELD_NUMBER: _ClassVar[int]
+    VOLUME_LEVEL_FIELD_NUMBER: _ClassVar[int]
+    trade_pair: str
+    price: str
+    at_ms: int
+    age_ms: int
+    is_fresh: bool
+    average_volume: str
+    last_volume: str
+    bars: int
+    is_ready: bool
+    volume_level: VolumeLevel
+    def __init__(self, trade_pair: _Optional[str] = ..., price: _Optional[str] = ..., at_ms: _Optional[int] = ..., age_ms: _Optional[int] = ..., is_fresh: _Optional[bool] = ..., average_volume: _Optional[str] = ..., last_volume: _Optional[str] = ..., bars: _Optional[int] = ..., is_ready: _Optional[bool] = ..., volume_level: _Optional[_Union[VolumeLevel, str]] = ...) -> None: ...
+
+class GetMarketReply(_message.Message):
+    __slots__ = ("revision", "generation", "step_ms", "pairs")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    STEP_MS_FIELD_NUMBER: _ClassVar[int]
+    PAIRS_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    generation: int
+    step_ms: int
+    pairs: _containers.RepeatedCompositeFieldContainer[PairMarket]
+    def __init__(self, revision: _Optional[int] = ..., generation: _Optional[int] = ..., step_ms: _Optional[int] = ..., pairs: _Optional[_Iterable[_Union[PairMarket, _Mapping]]] = ...) -> None: ...
+
+class AdvanceRequest(_message.Message):
+    __slots__ = ("to_ms",)
+    TO_MS_FIELD_NUMBER: _ClassVar[int]
+    to_ms: int
+    def __init__(self, to_ms: _Optional[int] = ...) -> None: ...
+
+class WaitForGenerationRequest(_message.Message):
+    __slots__ = ("generation",)
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    generation: int
+    def __init__(self, generation: _Optional[int] = ...) -> None: ...
+
+class GenerationReply(_message.Message):
+    __slots__ = ("generation", "step_ms", "fresh")
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    STEP_MS_FIELD_NUMBER: _ClassVar[int]
+    FRESH_FIELD_NUMBER: _ClassVar[int]
+    generation: int
+    step_ms: int
+    fresh: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, generation: _Optional[int] = ..., step_ms: _Optional[int] = ..., fresh: _Optional[_Iterable[str]] = ...) -> None: ...

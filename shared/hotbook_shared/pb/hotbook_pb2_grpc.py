@@ -1451,3 +1451,894 @@ class Feed:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class CampaignsStub:
+    """Campaigns: patterns filed by index, and legs with exact totals.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.AddPattern = channel.unary_unary(
+                '/hotbook.v1.Campaigns/AddPattern',
+                request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.AddPatternRequest.SerializeToString,
+                response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.AddPatternReply.FromString,
+                _registered_method=True)
+        self.AddPatterns = channel.unary_unary(
+                '/hotbook.v1.Campaigns/AddPatterns',
+                request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.AddPatternsRequest.SerializeToString,
+                response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.AddPatternsReply.FromString,
+                _registered_method=True)
+        self.CreateCampaign = channel.unary_unary(
+                '/hotbook.v1.Campaigns/CreateCampaign',
+                request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.CreateCampaignRequest.SerializeToString,
+                response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.CampaignReply.FromString,
+                _registered_method=True)
+        self.GetCampaign = channel.unary_unary(
+                '/hotbook.v1.Campaigns/GetCampaign',
+                request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.GetCampaignRequest.SerializeToString,
+                response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.CampaignReply.FromString,
+                _registered_method=True)
+        self.ListCampaigns = channel.unary_unary(
+                '/hotbook.v1.Campaigns/ListCampaigns',
+                request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.ListCampaignsRequest.SerializeToString,
+                response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.ListCampaignsReply.FromString,
+                _registered_method=True)
+        self.TransitionCampaign = channel.unary_unary(
+                '/hotbook.v1.Campaigns/TransitionCampaign',
+                request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.TransitionCampaignRequest.SerializeToString,
+                response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.CampaignReply.FromString,
+                _registered_method=True)
+        self.CompleteCampaign = channel.unary_unary(
+                '/hotbook.v1.Campaigns/CompleteCampaign',
+                request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.CompleteCampaignRequest.SerializeToString,
+                response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.CampaignReply.FromString,
+                _registered_method=True)
+        self.FailCampaign = channel.unary_unary(
+                '/hotbook.v1.Campaigns/FailCampaign',
+                request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.FailCampaignRequest.SerializeToString,
+                response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.CampaignReply.FromString,
+                _registered_method=True)
+        self.DeleteCampaign = channel.unary_unary(
+                '/hotbook.v1.Campaigns/DeleteCampaign',
+                request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.DeleteCampaignRequest.SerializeToString,
+                response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.DeleteReply.FromString,
+                _registered_method=True)
+        self.AddLeg = channel.unary_unary(
+                '/hotbook.v1.Campaigns/AddLeg',
+                request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.AddLegRequest.SerializeToString,
+                response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.LegReply.FromString,
+                _registered_method=True)
+        self.CloseLeg = channel.unary_unary(
+                '/hotbook.v1.Campaigns/CloseLeg',
+                request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.CloseLegRequest.SerializeToString,
+                response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.LegReply.FromString,
+                _registered_method=True)
+        self.CampaignPositions = channel.unary_unary(
+                '/hotbook.v1.Campaigns/CampaignPositions',
+                request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.CampaignPositionsRequest.SerializeToString,
+                response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.CampaignPositionsReply.FromString,
+                _registered_method=True)
+        self.CampaignStatistics = channel.unary_unary(
+                '/hotbook.v1.Campaigns/CampaignStatistics',
+                request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.CampaignStatisticsRequest.SerializeToString,
+                response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.CampaignStatisticsReply.FromString,
+                _registered_method=True)
+        self.Follow = channel.unary_stream(
+                '/hotbook.v1.Campaigns/Follow',
+                request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.FollowRequest.SerializeToString,
+                response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.FollowFrame.FromString,
+                _registered_method=True)
+
+
+class CampaignsServicer:
+    """Campaigns: patterns filed by index, and legs with exact totals.
+    """
+
+    def AddPattern(self, request, context):
+        """Files a pattern into the campaign that it belongs to, or begins one with it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddPatterns(self, request, context):
+        """Many in one commit: the same result as one by one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateCampaign(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCampaign(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCampaigns(self, request, context):
+        """In order of creation, page by page; or the live ones of a hotkey, the last touched first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TransitionCampaign(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompleteCampaign(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FailCampaign(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteCampaign(self, request, context):
+        """Refused while it has legs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddLeg(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CloseLeg(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CampaignPositions(self, request, context):
+        """Legs, the open ones first, each kind by open time; and the totals of all of them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CampaignStatistics(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Follow(self, request, context):
+        """Follows campaigns: their totals, marks and alerts, many changes to a frame.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_CampaignsServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'AddPattern': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddPattern,
+                    request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.AddPatternRequest.FromString,
+                    response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.AddPatternReply.SerializeToString,
+            ),
+            'AddPatterns': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddPatterns,
+                    request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.AddPatternsRequest.FromString,
+                    response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.AddPatternsReply.SerializeToString,
+            ),
+            'CreateCampaign': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateCampaign,
+                    request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.CreateCampaignRequest.FromString,
+                    response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.CampaignReply.SerializeToString,
+            ),
+            'GetCampaign': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCampaign,
+                    request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.GetCampaignRequest.FromString,
+                    response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.CampaignReply.SerializeToString,
+            ),
+            'ListCampaigns': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCampaigns,
+                    request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.ListCampaignsRequest.FromString,
+                    response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.ListCampaignsReply.SerializeToString,
+            ),
+            'TransitionCampaign': grpc.unary_unary_rpc_method_handler(
+                    servicer.TransitionCampaign,
+                    request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.TransitionCampaignRequest.FromString,
+                    response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.CampaignReply.SerializeToString,
+            ),
+            'CompleteCampaign': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompleteCampaign,
+                    request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.CompleteCampaignRequest.FromString,
+                    response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.CampaignReply.SerializeToString,
+            ),
+            'FailCampaign': grpc.unary_unary_rpc_method_handler(
+                    servicer.FailCampaign,
+                    request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.FailCampaignRequest.FromString,
+                    response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.CampaignReply.SerializeToString,
+            ),
+            'DeleteCampaign': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteCampaign,
+                    request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.DeleteCampaignRequest.FromString,
+                    response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.DeleteReply.SerializeToString,
+            ),
+            'AddLeg': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddLeg,
+                    request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.AddLegRequest.FromString,
+                    response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.LegReply.SerializeToString,
+            ),
+            'CloseLeg': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloseLeg,
+                    request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.CloseLegRequest.FromString,
+                    response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.LegReply.SerializeToString,
+            ),
+            'CampaignPositions': grpc.unary_unary_rpc_method_handler(
+                    servicer.CampaignPositions,
+                    request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.CampaignPositionsRequest.FromString,
+                    response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.CampaignPositionsReply.SerializeToString,
+            ),
+            'CampaignStatistics': grpc.unary_unary_rpc_method_handler(
+                    servicer.CampaignStatistics,
+                    request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.CampaignStatisticsRequest.FromString,
+                    response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.CampaignStatisticsReply.SerializeToString,
+            ),
+            'Follow': grpc.unary_stream_rpc_method_handler(
+                    servicer.Follow,
+                    request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.FollowRequest.FromString,
+                    response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.FollowFrame.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'hotbook.v1.Campaigns', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('hotbook.v1.Campaigns', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class Campaigns:
+    """Campaigns: patterns filed by index, and legs with exact totals.
+    """
+
+    @staticmethod
+    def AddPattern(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hotbook.v1.Campaigns/AddPattern',
+            hotbook__shared_dot_pb_dot_hotbook__pb2.AddPatternRequest.SerializeToString,
+            hotbook__shared_dot_pb_dot_hotbook__pb2.AddPatternReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddPatterns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hotbook.v1.Campaigns/AddPatterns',
+            hotbook__shared_dot_pb_dot_hotbook__pb2.AddPatternsRequest.SerializeToString,
+            hotbook__shared_dot_pb_dot_hotbook__pb2.AddPatternsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateCampaign(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hotbook.v1.Campaigns/CreateCampaign',
+            hotbook__shared_dot_pb_dot_hotbook__pb2.CreateCampaignRequest.SerializeToString,
+            hotbook__shared_dot_pb_dot_hotbook__pb2.CampaignReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCampaign(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hotbook.v1.Campaigns/GetCampaign',
+            hotbook__shared_dot_pb_dot_hotbook__pb2.GetCampaignRequest.SerializeToString,
+            hotbook__shared_dot_pb_dot_hotbook__pb2.CampaignReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCampaigns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hotbook.v1.Campaigns/ListCampaigns',
+            hotbook__shared_dot_pb_dot_hotbook__pb2.ListCampaignsRequest.SerializeToString,
+            hotbook__shared_dot_pb_dot_hotbook__pb2.ListCampaignsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TransitionCampaign(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hotbook.v1.Campaigns/TransitionCampaign',
+            hotbook__shared_dot_pb_dot_hotbook__pb2.TransitionCampaignRequest.SerializeToString,
+            hotbook__shared_dot_pb_dot_hotbook__pb2.CampaignReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompleteCampaign(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hotbook.v1.Campaigns/CompleteCampaign',
+            hotbook__shared_dot_pb_dot_hotbook__pb2.CompleteCampaignRequest.SerializeToString,
+            hotbook__shared_dot_pb_dot_hotbook__pb2.CampaignReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FailCampaign(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hotbook.v1.Campaigns/FailCampaign',
+            hotbook__shared_dot_pb_dot_hotbook__pb2.FailCampaignRequest.SerializeToString,
+            hotbook__shared_dot_pb_dot_hotbook__pb2.CampaignReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteCampaign(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hotbook.v1.Campaigns/DeleteCampaign',
+            hotbook__shared_dot_pb_dot_hotbook__pb2.DeleteCampaignRequest.SerializeToString,
+            hotbook__shared_dot_pb_dot_hotbook__pb2.DeleteReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddLeg(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hotbook.v1.Campaigns/AddLeg',
+            hotbook__shared_dot_pb_dot_hotbook__pb2.AddLegRequest.SerializeToString,
+            hotbook__shared_dot_pb_dot_hotbook__pb2.LegReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloseLeg(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hotbook.v1.Campaigns/CloseLeg',
+            hotbook__shared_dot_pb_dot_hotbook__pb2.CloseLegRequest.SerializeToString,
+            hotbook__shared_dot_pb_dot_hotbook__pb2.LegReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CampaignPositions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hotbook.v1.Campaigns/CampaignPositions',
+            hotbook__shared_dot_pb_dot_hotbook__pb2.CampaignPositionsRequest.SerializeToString,
+            hotbook__shared_dot_pb_dot_hotbook__pb2.CampaignPositionsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CampaignStatistics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hotbook.v1.Campaigns/CampaignStatistics',
+            hotbook__shared_dot_pb_dot_hotbook__pb2.CampaignStatisticsRequest.SerializeToString,
+            hotbook__shared_dot_pb_dot_hotbook__pb2.CampaignStatisticsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Follow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/hotbook.v1.Campaigns/Follow',
+            hotbook__shared_dot_pb_dot_hotbook__pb2.FollowRequest.SerializeToString,
+            hotbook__shared_dot_pb_dot_hotbook__pb2.FollowFrame.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class MarketStub:
+    """Prices: marks, freshness, rolling volume.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.PushBars = channel.unary_unary(
+                '/hotbook.v1.Market/PushBars',
+                request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.PushBarsRequest.SerializeToString,
+                response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.PushBarsReply.FromString,
+                _registered_method=True)
+        self.PushBarStream = channel.stream_stream(
+                '/hotbook.v1.Market/PushBarStream',
+                request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.PushBarsRequest.SerializeToString,
+                response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.PushBarsReply.FromString,
+                _registered_method=True)
+        self.GetMarket = channel.unary_unary(
+                '/hotbook.v1.Market/GetMarket',
+                request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.GetMarketRequest.SerializeToString,
+                response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.GetMarketReply.FromString,
+                _registered_method=True)
+        self.Advance = channel.unary_unary(
+                '/hotbook.v1.Market/Advance',
+                request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.AdvanceRequest.SerializeToString,
+                response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.GenerationReply.FromString,
+                _registered_method=True)
+        self.WaitForGeneration = channel.unary_unary(
+                '/hotbook.v1.Market/WaitForGeneration',
+                request_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.WaitForGenerationRequest.SerializeToString,
+                response_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.GenerationReply.FromString,
+                _registered_method=True)
+
+
+class MarketServicer:
+    """Prices: marks, freshness, rolling volume.
+    """
+
+    def PushBars(self, request, context):
+        """Bars in the order of their times; each pair's newest moves its mark.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PushBarStream(self, request_iterator, context):
+        """The same as a pipeline: one answer for each message, in order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetMarket(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Advance(self, request, context):
+        """Makes the next step the current one. Only where the server's market_clock is manual.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WaitForGeneration(self, request, context):
+        """Waits until a generation is published, or the deadline.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_MarketServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'PushBars': grpc.unary_unary_rpc_method_handler(
+                    servicer.PushBars,
+                    request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.PushBarsRequest.FromString,
+                    response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.PushBarsReply.SerializeToString,
+            ),
+            'PushBarStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.PushBarStream,
+                    request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.PushBarsRequest.FromString,
+                    response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.PushBarsReply.SerializeToString,
+            ),
+            'GetMarket': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMarket,
+                    request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.GetMarketRequest.FromString,
+                    response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.GetMarketReply.SerializeToString,
+            ),
+            'Advance': grpc.unary_unary_rpc_method_handler(
+                    servicer.Advance,
+                    request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.AdvanceRequest.FromString,
+                    response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.GenerationReply.SerializeToString,
+            ),
+            'WaitForGeneration': grpc.unary_unary_rpc_method_handler(
+                    servicer.WaitForGeneration,
+                    request_deserializer=hotbook__shared_dot_pb_dot_hotbook__pb2.WaitForGenerationRequest.FromString,
+                    response_serializer=hotbook__shared_dot_pb_dot_hotbook__pb2.GenerationReply.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'hotbook.v1.Market', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('hotbook.v1.Market', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class Market:
+    """Prices: marks, freshness, rolling volume.
+    """
+
+    @staticmethod
+    def PushBars(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hotbook.v1.Market/PushBars',
+            hotbook__shared_dot_pb_dot_hotbook__pb2.PushBarsRequest.SerializeToString,
+            hotbook__shared_dot_pb_dot_hotbook__pb2.PushBarsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PushBarStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/hotbook.v1.Market/PushBarStream',
+            hotbook__shared_dot_pb_dot_hotbook__pb2.PushBarsRequest.SerializeToString,
+            hotbook__shared_dot_pb_dot_hotbook__pb2.PushBarsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMarket(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hotbook.v1.Market/GetMarket',
+            hotbook__shared_dot_pb_dot_hotbook__pb2.GetMarketRequest.SerializeToString,
+            hotbook__shared_dot_pb_dot_hotbook__pb2.GetMarketReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Advance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hotbook.v1.Market/Advance',
+            hotbook__shared_dot_pb_dot_hotbook__pb2.AdvanceRequest.SerializeToString,
+            hotbook__shared_dot_pb_dot_hotbook__pb2.GenerationReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WaitForGeneration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/hotbook.v1.Market/WaitForGeneration',
+            hotbook__shared_dot_pb_dot_hotbook__pb2.WaitForGenerationRequest.SerializeToString,
+            hotbook__shared_dot_pb_dot_hotbook__pb2.GenerationReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

@@ -135,20 +135,26 @@ class OrdersOnly(_message.Message):
     def __init__(self, orders: _Optional[_Iterable[_Union[OrdersOnly.Order, _Mapping]]] = ...) -> None: ...
 
 class Change(_message.Message):
-    __slots__ = ("revision", "kind", "position_uuid", "hotkey", "position", "was_open")
+    __slots__ = ("revision", "kind", "position_uuid", "hotkey", "position", "was_open", "campaign", "price_mark", "campaign_id")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     POSITION_UUID_FIELD_NUMBER: _ClassVar[int]
     HOTKEY_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
     WAS_OPEN_FIELD_NUMBER: _ClassVar[int]
+    CAMPAIGN_FIELD_NUMBER: _ClassVar[int]
+    PRICE_MARK_FIELD_NUMBER: _ClassVar[int]
+    CAMPAIGN_ID_FIELD_NUMBER: _ClassVar[int]
     revision: int
     kind: _hotbook_pb2.ChangeKind
     position_uuid: str
     hotkey: str
     position: bytes
     was_open: bool
-    def __init__(self, revision: _Optional[int] = ..., kind: _Optional[_Union[_hotbook_pb2.ChangeKind, str]] = ..., position_uuid: _Optional[str] = ..., hotkey: _Optional[str] = ..., position: _Optional[bytes] = ..., was_open: _Optional[bool] = ...) -> None: ...
+    campaign: bytes
+    price_mark: bytes
+    campaign_id: str
+    def __init__(self, revision: _Optional[int] = ..., kind: _Optional[_Union[_hotbook_pb2.ChangeKind, str]] = ..., position_uuid: _Optional[str] = ..., hotkey: _Optional[str] = ..., position: _Optional[bytes] = ..., was_open: _Optional[bool] = ..., campaign: _Optional[bytes] = ..., price_mark: _Optional[bytes] = ..., campaign_id: _Optional[str] = ...) -> None: ...
 
 class WatchFrame(_message.Message):
     __slots__ = ("revision", "mark", "as_of_ms", "is_newest", "changes", "snapshot", "digest", "lag_ms")
@@ -171,16 +177,20 @@ class WatchFrame(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., mark: _Optional[str] = ..., as_of_ms: _Optional[int] = ..., is_newest: _Optional[bool] = ..., changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., snapshot: _Optional[_Union[SnapshotPart, _Mapping]] = ..., digest: _Optional[str] = ..., lag_ms: _Optional[int] = ...) -> None: ...
 
 class SnapshotPart(_message.Message):
-    __slots__ = ("total", "first", "positions", "is_last")
+    __slots__ = ("total", "first", "positions", "is_last", "campaigns", "marks")
     TOTAL_FIELD_NUMBER: _ClassVar[int]
     FIRST_FIELD_NUMBER: _ClassVar[int]
     POSITIONS_FIELD_NUMBER: _ClassVar[int]
     IS_LAST_FIELD_NUMBER: _ClassVar[int]
+    CAMPAIGNS_FIELD_NUMBER: _ClassVar[int]
+    MARKS_FIELD_NUMBER: _ClassVar[int]
     total: int
     first: int
     positions: _containers.RepeatedScalarFieldContainer[bytes]
     is_last: bool
-    def __init__(self, total: _Optional[int] = ..., first: _Optional[int] = ..., positions: _Optional[_Iterable[bytes]] = ..., is_last: _Optional[bool] = ...) -> None: ...
+    campaigns: _containers.RepeatedScalarFieldContainer[bytes]
+    marks: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, total: _Optional[int] = ..., first: _Optional[int] = ..., positions: _Optional[_Iterable[bytes]] = ..., is_last: _Optional[bool] = ..., campaigns: _Optional[_Iterable[bytes]] = ..., marks: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class ChangedFrame(_message.Message):
     __slots__ = ("revision", "is_whole", "total", "positions", "removed", "mark")
@@ -197,3 +207,131 @@ class ChangedFrame(_message.Message):
     removed: _containers.RepeatedScalarFieldContainer[str]
     mark: str
     def __init__(self, revision: _Optional[int] = ..., is_whole: _Optional[bool] = ..., total: _Optional[int] = ..., positions: _Optional[_Iterable[bytes]] = ..., removed: _Optional[_Iterable[str]] = ..., mark: _Optional[str] = ...) -> None: ...
+
+class CampaignHeader(_message.Message):
+    __slots__ = ("campaign_id", "hotkey", "trade_pair", "range_id", "state", "timeframe", "started_ms", "last_pattern_ms", "deadline_ms", "pattern_count", "account_size", "risk_limit", "range_bar", "created", "version", "revision")
+    CAMPAIGN_ID_FIELD_NUMBER: _ClassVar[int]
+    HOTKEY_FIELD_NUMBER: _ClassVar[int]
+    TRADE_PAIR_FIELD_NUMBER: _ClassVar[int]
+    RANGE_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    TIMEFRAME_FIELD_NUMBER: _ClassVar[int]
+    STARTED_MS_FIELD_NUMBER: _ClassVar[int]
+    LAST_PATTERN_MS_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_MS_FIELD_NUMBER: _ClassVar[int]
+    PATTERN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_SIZE_FIELD_NUMBER: _ClassVar[int]
+    RISK_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    RANGE_BAR_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    campaign_id: str
+    hotkey: str
+    trade_pair: str
+    range_id: str
+    state: _hotbook_pb2.CampaignState
+    timeframe: str
+    started_ms: int
+    last_pattern_ms: int
+    deadline_ms: int
+    pattern_count: int
+    account_size: str
+    risk_limit: str
+    range_bar: int
+    created: int
+    version: int
+    revision: int
+    def __init__(self, campaign_id: _Optional[str] = ..., hotkey: _Optional[str] = ..., trade_pair: _Optional[str] = ..., range_id: _Optional[str] = ..., state: _Optional[_Union[_hotbook_pb2.CampaignState, str]] = ..., timeframe: _Optional[str] = ..., started_ms: _Optional[int] = ..., last_pattern_ms: _Optional[int] = ..., deadline_ms: _Optional[int] = ..., pattern_count: _Optional[int] = ..., account_size: _Optional[str] = ..., risk_limit: _Optional[str] = ..., range_bar: _Optional[int] = ..., created: _Optional[int] = ..., version: _Optional[int] = ..., revision: _Optional[int] = ...) -> None: ...
+
+class LegFigures(_message.Message):
+    __slots__ = ("side", "quantity", "net_quantity", "average_entry_price", "realized_pnl", "stop_loss")
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    NET_QUANTITY_FIELD_NUMBER: _ClassVar[int]
+    AVERAGE_ENTRY_PRICE_FIELD_NUMBER: _ClassVar[int]
+    REALIZED_PNL_FIELD_NUMBER: _ClassVar[int]
+    STOP_LOSS_FIELD_NUMBER: _ClassVar[int]
+    side: _hotbook_pb2.Side
+    quantity: str
+    net_quantity: str
+    average_entry_price: str
+    realized_pnl: str
+    stop_loss: str
+    def __init__(self, side: _Optional[_Union[_hotbook_pb2.Side, str]] = ..., quantity: _Optional[str] = ..., net_quantity: _Optional[str] = ..., average_entry_price: _Optional[str] = ..., realized_pnl: _Optional[str] = ..., stop_loss: _Optional[str] = ...) -> None: ...
+
+class MarkHeader(_message.Message):
+    __slots__ = ("trade_pair", "price", "at_ms", "bars", "revision")
+    TRADE_PAIR_FIELD_NUMBER: _ClassVar[int]
+    PRICE_FIELD_NUMBER: _ClassVar[int]
+    AT_MS_FIELD_NUMBER: _ClassVar[int]
+    BARS_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    trade_pair: str
+    price: str
+    at_ms: int
+    bars: int
+    revision: int
+    def __init__(self, trade_pair: _Optional[str] = ..., price: _Optional[str] = ..., at_ms: _Optional[int] = ..., bars: _Optional[int] = ..., revision: _Optional[int] = ...) -> None: ...
+
+class CampaignReply(_message.Message):
+    __slots__ = ("revision", "campaign", "durability")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    CAMPAIGN_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    campaign: bytes
+    durability: _hotbook_pb2.Durability
+    def __init__(self, revision: _Optional[int] = ..., campaign: _Optional[bytes] = ..., durability: _Optional[_Union[_hotbook_pb2.Durability, str]] = ...) -> None: ...
+
+class ListCampaignsReply(_message.Message):
+    __slots__ = ("revision", "campaigns", "next_page_token")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    CAMPAIGNS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    campaigns: _containers.RepeatedScalarFieldContainer[bytes]
+    next_page_token: str
+    def __init__(self, revision: _Optional[int] = ..., campaigns: _Optional[_Iterable[bytes]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class AddPatternReply(_message.Message):
+    __slots__ = ("revision", "campaign", "created", "repeated", "durability")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    CAMPAIGN_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    REPEATED_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    campaign: bytes
+    created: bool
+    repeated: bool
+    durability: _hotbook_pb2.Durability
+    def __init__(self, revision: _Optional[int] = ..., campaign: _Optional[bytes] = ..., created: _Optional[bool] = ..., repeated: _Optional[bool] = ..., durability: _Optional[_Union[_hotbook_pb2.Durability, str]] = ...) -> None: ...
+
+class CampaignPositionsReply(_message.Message):
+    __slots__ = ("revision", "totals", "positions", "next_page_token", "campaign_version")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    TOTALS_FIELD_NUMBER: _ClassVar[int]
+    POSITIONS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    CAMPAIGN_VERSION_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    totals: _hotbook_pb2.CampaignTotals
+    positions: _containers.RepeatedScalarFieldContainer[bytes]
+    next_page_token: str
+    campaign_version: int
+    def __init__(self, revision: _Optional[int] = ..., totals: _Optional[_Union[_hotbook_pb2.CampaignTotals, _Mapping]] = ..., positions: _Optional[_Iterable[bytes]] = ..., next_page_token: _Optional[str] = ..., campaign_version: _Optional[int] = ...) -> None: ...
+
+class LegReply(_message.Message):
+    __slots__ = ("revision", "leg", "campaign_version", "totals", "durability")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    LEG_FIELD_NUMBER: _ClassVar[int]
+    CAMPAIGN_VERSION_FIELD_NUMBER: _ClassVar[int]
+    TOTALS_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    leg: bytes
+    campaign_version: int
+    totals: _hotbook_pb2.CampaignTotals
+    durability: _hotbook_pb2.Durability
+    def __init__(self, revision: _Optional[int] = ..., leg: _Optional[bytes] = ..., campaign_version: _Optional[int] = ..., totals: _Optional[_Union[_hotbook_pb2.CampaignTotals, _Mapping]] = ..., durability: _Optional[_Union[_hotbook_pb2.Durability, str]] = ...) -> None: ...

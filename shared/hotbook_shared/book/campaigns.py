@@ -1,0 +1,273 @@
+"""Campaigns: every record by id, the indexes over them, and their legs.
+
+Invariant: each index equals what a scan of campaigns and positions would give. It holds because
+`put` (of a campaign) and `put_leg` are the only functions that touch any of them, from the old
+record and the new one, whichever they are. Nothing here is stored.
+
+    by_id         id -> record                             the truth; GetCampaign
+    by_state      state -> records in creation order       ListCampaigns, Statistics
+    by_hotkey     hotkey -> records in creation order      ListCampaigns of a hotkey, Clear
+    live          hotkey -> pair -> id -> record           matching, and the limit of a hotkey
+                  FORMING and ACTIVE; the last touched last
+    deadlines     live records in order of deadline        expiry
+    legs          campaign -> status -> legs, and sums     CampaignPositions, totals
+    open_on_pair  pair -> campaigns with open legs on it   which totals a mark moves
+    risk          hotkey -> risk of all its open legs      the limit of a hotkey's heat
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from operator import attrgetter
+from typing import Any
+
+from hotbook_shared.book.legs import NO_LEGS, ONE_LESS, ONE_MORE, Leg, Legs
+from hotbook_shared.book.ordered import Ordered
+from hotbook_shared.money import SUMS, ZERO
+from hotbook_shared.record import DIGEST_MASK, CampaignRecord, Record, campaign_record_from
+
+_created = attrgetter("created")
+_due = attrgetter("deadline_ms", "created")
+
+
+def _touched(item: tuple[str, CampaignRecord]) -> int:
+    return item[1].revision
+
+
+class Campaigns:
+    __slots__ = (
+        "by_hotkey", "by_id", "by_state", "deadlines", "digest", "legs", "live", "open_on_pair",
+        "risk",
+    )  # fmt: skip
+
+    by_id: dict[str, CampaignRecord]
+    by_state: dict[int, Ordered[CampaignRecord]]
+    by_hotkey: dict[str, Ordered[CampaignRecord]]
+    live: dict[str, dict[str, dict[str, CampaignRecord]]]
+    deadlines: Ordered[CampaignRecord]
+    legs: dict[str, Legs]
+    open_on_pair: dict[str, dict[str, None]]
+    risk: dict[str, Decimal]
+    digest: int
+
+    def __init__(
+        self, records: Iterable[CampaignRecord] = (), positions: Iterable[Record] = ()
+    ) -> None:
+        self.by_id = {r.campaign_id: r for r in sorted(records, key=_created)}
+        self.rebuild(positions)
+
+    # ---------------------------------------------------------------- reading
+
+    def listed(
+        self, states: Iterable[int] = (), hotkey: str = "", after: int = 0
+    ) -> Iterator[CampaignRecord]:
+        """In order of creation, from after one that was created then: those of some states (none
+        named: all), of one hotkey or of all."""
+        wanted = frozenset(states)
+        if hotkey:
+            held = self.by_hotkey.get(hotkey)
+            found = held.after(after) if held is not None else iter(())
+            return (record for record in found if not wanted or record.state in wanted)
+        parts = [held.after(after) for state, held in self.by_state.items()
+                 if not wanted or state in wanted]  # fmt: skip
+        return parts[0] if len(parts) == 1 else heapq.merge(*parts, key=_created)
+
+    def live_on_pair(self, hotkey: str, trade_pair: str) -> Iterator[CampaignRecord]:
+        """The live campaigns of a hotkey on a pair, the last touched first."""
+        return reversed(self.live.get(hotkey, _NONE).get(trade_pair, _NONE_LIVE).values())
+
+    def live_of_hotkey(self, hotkey: str) -> list[CampaignRecord]:
+        """All live campaigns of a hotkey, the last touched first."""
+        held = self.live.get(hotkey, _NONE).values()
+        return sorted((r for one in held for r in one.values()),
+                      key=attrgetter("revision"), reverse=True)  # fmt: skip
+
+    def live_count(self, hotkey: str) -> int:
+        return sum(map(len, self.live.get(hotkey, _NONE).values()))
+
+    def overdue(self, now_ms: int) -> list[CampaignRecord]:
+        """The live ones whose deadline lies strictly before, in order of deadline."""
+        return self.deadlines.before((now_ms,))
+
+    def legs_of(self, campaign_id: str) -> Legs:
+        return self.legs.get(campaign_id, NO_LEGS)
+
+    # ---------------------------------------------------------------- changing
+
+    def put(self, campaign_id: str, new: CampaignRecord | None) -> CampaignRecord | None:
+        """Lets `new` (None: nothing) stand under the id, everywhere. Returns the old."""
+        old = self.by_id.get(campaign_id)
+        if new is None:
+            self.by_id.pop(campaign_id, None)
+        else:
+            self.by_id[campaign_id] = new
+        if old is not None and new is not None and old.state == new.state:
+            self.by_state[new.state].put(old, new)
+        else:
+            _put_ordered(self.by_state, old and old.state, old, None)
+            _put_ordered(self.by_state, new and new.state, None, new)
+        record = new or old
+        if record is not None:
+            _put_ordered(self.by_hotkey, record.hotkey, old, new)
+        live_before = old if old is not None and old.is_live else None
+        live_now = new if new is not None and new.is_live else None
+        self.deadlines.put(live_before, live_now)
+        if live_before is not None:
+            self._unlink_live(live_before)
+        if live_now is not None:
+            self._link_live(live_now)
+        self.digest = (self.digest + _number(new) - _number(old)) & DIGEST_MASK
+        return old
+
+    def put_leg(self, old: Record | None, new: Record | None) -> None:
+        """A position has changed; where it was a leg, or is one, so do its campaigns' legs."""
+        if old is not None and old.campaign_id:
+            legs = self.legs[old.campaign_id]
+            leg = legs.by_uuid[old.position_uuid]
+            legs.put(leg, None)
+            self._note_leg(leg, legs, ONE_LESS)
+            if not legs.by_uuid:
+                del self.legs[old.campaign_id]
+        if new is not None and new.campaign_id:
+            leg, legs = Leg.of(new), self.legs.setdefault(new.campaign_id, Legs())
+            legs.put(None, leg)
+            self._note_leg(leg, legs, ONE_MORE)
+
+    def rebuild(self, positions: Iterable[Record]) -> None:
+        """Makes every index anew: from the campaigns here, and from all positions."""
+        by_state: dict[int, list[CampaignRecord]] = {}
+        by_hotkey: dict[str, list[CampaignRecord]] = {}
+        self.live, self.legs, self.open_on_pair, self.risk = {}, {}, {}, {}
+        digest = 0
+        for record in self.by_id.values():
+            by_state.setdefault(record.state, []).append(record)
+            by_hotkey.setdefault(record.hotkey, []).append(record)
+            digest += _number(record)
+        self.digest = digest & DIGEST_MASK
+        self.by_state = {state: Ordered(_created, held) for state, held in by_state.items()}
+        self.by_hotkey = {hotkey: Ordered(_created, held) for hotkey, held in by_hotkey.items()}
+        live = [record for record in self.by_id.values() if record.is_live]
+        self.deadlines = Ordered(_due, live)
+        for record in sorted(live, key=attrgetter("revision")):
+            self._link_live(record)
+        for position in positions:
+            if position.campaign_id:
+                self.put_leg(None, position)
+
+    def copy(self) -> Campaigns:
+        """Independent indexes over the same records."""
+        twin = Campaigns.__new__(Campaigns)
+        twin.by_id = self.by_id.copy()
+        twin.by_state = {state: held.copy() for state, held in self.by_state.items()}
+        twin.by_hotkey = {hotkey: held.copy() for hotkey, held in self.by_hotkey.items()}
+        twin.live = {
+            hotkey: {pair: held.copy() for pair, held in pairs.items()}
+            for hotkey, pairs in self.live.items()
+        }
+        twin.deadlines = self.deadlines.copy()
+        twin.legs = {campaign_id: legs.copy() for campaign_id, legs in self.legs.items()}
+        twin.open_on_pair = {pair: held.copy() for pair, held in self.open_on_pair.items()}
+        twin.risk = self.risk.copy()
+        twin.digest = self.digest
+        return twin
+
+    def _link_live(self, record: CampaignRecord) -> None:
+        pairs = self.live.setdefault(record.hotkey, {})
+        held = pairs.setdefault(record.trade_pair, {})
+        is_last = not held or next(reversed(held.values())).revision < record.revision
+        held[record.campaign_id] = record
+        if not is_last:  # a change was taken back: the order is still that of revisions
+            pairs[record.trade_pair] = dict(sorted(held.items(), key=_touched))
+
+    def _unlink_live(self, record: CampaignRecord) -> None:
+        pairs = self.live[record.hotkey]
+        held = pairs[record.trade_pair]
+        del held[record.campaign_id]
+        if not held:
+            del pairs[record.trade_pair]
+            if not pairs:
+                del self.live[record.hotkey]
+
+    def _note_leg(self, leg: Leg, legs: Legs, times: Decimal) -> None:
+        """The indexes over all campaigns' legs, once one has come or gone."""
+        record = leg.record
+        if not record.is_open:
+            return
+        held = self.open_on_pair.setdefault(record.trade_pair, {})
+        if legs.open:
+            held[record.campaign_id] = None
+        else:
+            held.pop(record.campaign_id, None)
+        if not held:
+            del self.open_on_pair[record.trade_pair]
+        before = self.risk.get(record.hotkey, ZERO)
+        risk = SUMS.add(before, SUMS.multiply(times, leg.risk))
+        if risk:
+            self.risk[record.hotkey] = risk
+        else:
+            self.risk.pop(record.hotkey, None)
+
+    # ---------------------------------------------------------------- verifying
+
+    def problems(self, positions: Iterable[Record]) -> Iterator[str]:
+        """Every difference between the indexes and a fresh scan, in both directions."""
+        fresh = Campaigns(self.by_id.values(), positions)
+        for campaign_id, record in self.by_id.items():
+            if record.campaign_id != campaign_id or record != campaign_record_from(record.wire):
+                yield f"the record of campaign {campaign_id} is not that of its wire bytes"
+        for name in ("by_state", "by_hotkey", "deadlines", "live", "open_on_pair", "risk"):
+            stands, due = _plain(getattr(self, name)), _plain(getattr(fresh, name))
+            if stands != due:
+                yield f"campaigns: {name} is not what a scan gives"
+        for campaign_id in self.legs.keys() | fresh.legs.keys():
+            stands, due = self.legs.get(campaign_id, NO_LEGS), fresh.legs.get(campaign_id, NO_LEGS)
+            if _plain(stands.open) != _plain(due.open) or _plain(stands.closed) != _plain(
+                due.closed
+            ):
+                yield f"campaigns: the legs of {campaign_id} are not what a scan gives"
+            if stands.sums != due.sums:
+                yield f"campaigns: the sums of {campaign_id} are not those of its legs"
+        if self.digest != fresh.digest:
+            yield f"the digest of the campaigns is {self.digest:032x}, not {fresh.digest:032x}"
+
+
+_NONE: dict[str, dict[str, CampaignRecord]] = {}
+_NONE_LIVE: dict[str, CampaignRecord] = {}
+
+
+def _put_ordered(
+    index: dict[Any, Ordered[CampaignRecord]],
+    key: Any,
+    old: CampaignRecord | None,
+    new: CampaignRecord | None,
+) -> None:
+    """The same in one of the ordered indexes. No entry is left behind empty."""
+    if old is None and new is None:
+        return
+    held = index.get(key)
+    if held is None:
+        held = index[key] = Ordered(_created)
+    held.put(old, new)
+    if not held:
+        del index[key]
+
+
+def _plain(index: Any) -> Any:
+    """An index as lists, of which order and members compare; records by what they are."""
+    if isinstance(index, Ordered):
+        return [_plain(item) for item in index]
+    if isinstance(index, Leg):
+        return id(index.record)
+    if isinstance(index, CampaignRecord):
+        return id(index)
+    if isinstance(index, dict):
+        plain = {key: _plain(held) for key, held in index.items()}
+        are_records = bool(index) and isinstance(next(iter(index.values())), CampaignRecord)
+        return list(plain.items()) if are_records else plain
+    return index
+
+
+def _number(record: CampaignRecord | None) -> int:
+    return int.from_bytes(record.digest, "big") if record is not None else 0
