@@ -181,8 +181,8 @@ class Archive:
         """
         if self._kept is None:
             return
-        for _, old in undo:
-            if old is None or old.is_open:
+        for _, _, old in undo:
+            if not isinstance(old, Record) or old.is_open:
                 continue
             self._kept.discard(old.digest)
             if change.kind is not ChangeKind.CLEARED:
@@ -193,8 +193,8 @@ class Archive:
         """Changes were taken back: what the store had at a revision may go away again."""
         if self._kept is None:
             return
-        for _, old in undo:
-            if old is not None and old.revision <= revision:
+        for _, _, old in undo:
+            if isinstance(old, Record) and old.revision <= revision:
                 held: object = old.held
                 if type(held) is bytes:
                     self.admit(old)
