@@ -8,15 +8,27 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
+
 from hotbook_server.archive import Archive
 from hotbook_server.commands import (
+    AddLeg,
+    AddPattern,
+    AddPatterns,
     AnyOutcome,
     Clear,
     CloseAll,
     CloseAllDone,
+    CloseLeg,
     ClosePosition,
     Command,
+    CreateCampaign,
     Delete,
+    DeleteCampaign,
+    Expire,
+    LegDone,
+    PatternDone,
+    PatternsDone,
     PlaceOrder,
     RefusedOutcome,
     Save,
@@ -24,13 +36,23 @@ from hotbook_server.commands import (
     SaveMany,
     SaveManyDone,
     SplitPosition,
+    Transition,
 )
+from hotbook_server.rules.campaigns import (
+    decide_add_pattern,
+    decide_create,
+    decide_delete_campaign,
+    decide_expire,
+    decide_transition,
+)
+from hotbook_server.rules.legs import decide_add_leg, decide_close_leg, with_campaigns
 from hotbook_server.rules.orders import decide_close, decide_place
 from hotbook_server.rules.positions import decide_clear, decide_delete, decide_save
 from hotbook_server.rules.splitting import decide_split
 from hotbook_server.rules.terms import Terms
 from hotbook_shared.book import Book
 from hotbook_shared.book.book import Undo
+from hotbook_shared.campaign_wire import totals_to_wire
 from hotbook_shared.errors import HotbookError, error_from
 from hotbook_shared.model import PositionName
 from hotbook_shared.record import Change
@@ -59,6 +81,8 @@ class Draft:
                 return outcome
             if isinstance(command, CloseAll):
                 return await self._decide_close_all(command)
+            if isinstance(command, AddPatterns):
+                return await self._decide_patterns(command)
             return self._decide_one(command)
         except HotbookError as refusal:
             self._take_back_to(revision, changed, undone)
@@ -76,29 +100,60 @@ class Draft:
         del self.changes[changed:], self._undo[undone:]
 
     def _decide_one(self, command: Command) -> AnyOutcome:
-        made: list[Change]
-        outcome: AnyOutcome
-        match command:
-            case Save():
-                made, outcome = decide_save(self._ahead, command, self._now_ms)
-            case Delete():
-                made, outcome = decide_delete(self._ahead, command)
-            case Clear():
-                made, outcome = decide_clear(self._ahead, command)
-            case PlaceOrder():
-                made, outcome = decide_place(self._ahead, command, self._now_ms, self._terms)
-            case ClosePosition():
-                made, outcome = decide_close(self._ahead, command, self._now_ms, self._terms)
-            case SplitPosition():
-                made, outcome = decide_split(self._ahead, command, self._now_ms, self._terms)
-            case _:
-                raise AssertionError(f"no rule for {type(command).__name__}")
+        made, outcome = self._made_of(command)
         for change in made:
             undo = self._ahead.apply(change)
             self._archive.let_go(change, undo)
             self._undo += undo
         self.changes += made
-        return outcome
+        return self._with_totals(outcome) if isinstance(outcome, LegDone) else outcome
+
+    def _made_of(self, command: Command) -> tuple[list[Change], AnyOutcome]:
+        """The rule of a command, asked."""
+        match command:
+            case AddPattern():
+                return decide_add_pattern(self._ahead, command, self._now_ms, self._terms)
+            case AddLeg():
+                return decide_add_leg(self._ahead, command, self._now_ms, self._terms)
+            case CloseLeg():
+                return decide_close_leg(self._ahead, command, self._now_ms)
+            case CreateCampaign():
+                return decide_create(self._ahead, command, self._now_ms, self._terms)
+            case Transition():
+                return decide_transition(self._ahead, command, self._now_ms, self._terms)
+            case DeleteCampaign():
+                return decide_delete_campaign(self._ahead, command)
+            case Expire():
+                return decide_expire(self._ahead, command, self._now_ms)
+            case _:
+                made, outcome = self._made_of_positions(command)
+                return with_campaigns(self._ahead, made, self._now_ms), outcome
+
+    def _made_of_positions(self, command: Command) -> tuple[list[Change], AnyOutcome]:
+        match command:
+            case Save():
+                return decide_save(self._ahead, command, self._now_ms)
+            case Delete():
+                return decide_delete(self._ahead, command)
+            case Clear():
+                return decide_clear(self._ahead, command)
+            case PlaceOrder():
+                return decide_place(self._ahead, command, self._now_ms, self._terms)
+            case ClosePosition():
+                return decide_close(self._ahead, command, self._now_ms, self._terms)
+            case SplitPosition():
+                return decide_split(self._ahead, command, self._now_ms, self._terms)
+            case _:
+                raise AssertionError(f"no rule for {type(command).__name__}")
+
+    def _with_totals(self, done: LegDone) -> LegDone:
+        """What a campaign's legs amount to, now that one of them has changed."""
+        campaign = self.changes[-1].campaign
+        assert campaign is not None, "a leg changes with its campaign"
+        mark = self._ahead.marks.by_pair.get(campaign.trade_pair)
+        legs = self._ahead.campaigns.legs_of(campaign.campaign_id)
+        totals = totals_to_wire(legs.totals(campaign.campaign_id, mark))
+        return msgspec.structs.replace(done, totals=totals.SerializeToString())
 
     async def _decide_many(self, command: SaveMany) -> SaveManyDone:
         outcomes: list[SaveDone | RefusedOutcome] = []
@@ -117,6 +172,23 @@ class Draft:
                     raise _at_item(refusal, number) from None
                 outcomes.append(RefusedOutcome.of(refusal, self._ahead.revision))
         return SaveManyDone(self._ahead.revision, tuple(outcomes))
+
+    async def _decide_patterns(self, command: AddPatterns) -> PatternsDone:
+        """One after the other: the same as if each had come by itself."""
+        outcomes: list[PatternDone | RefusedOutcome] = []
+        for number, add in enumerate(command.patterns):
+            if number % YIELD_EVERY == YIELD_EVERY - 1:
+                await asyncio.sleep(0)
+            if isinstance(add, RefusedOutcome):
+                outcomes.append(add)
+                continue
+            try:
+                outcome = self._decide_one(add)
+                assert isinstance(outcome, PatternDone)
+                outcomes.append(msgspec.structs.replace(outcome, campaign=b""))
+            except HotbookError as refusal:
+                outcomes.append(RefusedOutcome.of(refusal, self._ahead.revision))
+        return PatternsDone(self._ahead.revision, tuple(outcomes))
 
     async def _decide_close_all(self, command: CloseAll) -> CloseAllDone:
         found = [

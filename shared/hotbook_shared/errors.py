@@ -25,6 +25,7 @@
     │   ├── LegKept           a leg of a campaign is kept for ever: its campaign says how it ends
     │   ├── OutOfOrder        a pattern lies too long before its campaign's start
     │   ├── SignalReused      this signal_id stands already, with other content
+    │   ├── TooManyPatterns   the campaign has as many patterns as it may have
     │   ├── TooManyCampaigns  the hotkey has as many live campaigns as it may have
     │   ├── RiskLimitExceeded the leg would risk more than its campaign, or its hotkey, may
     │   ├── ReadOnly          this server follows another, which takes the writes
@@ -199,6 +200,10 @@ class OutOfOrder(Refused):
 
 class SignalReused(Refused):
     code = "SIGNAL_REUSED"
+
+
+class TooManyPatterns(Refused):
+    code = "TOO_MANY_PATTERNS"
 
 
 class TooManyCampaigns(Refused):

@@ -150,6 +150,7 @@ class CampaignRecord(msgspec.Struct, frozen=True, gc=False, array_like=True):
     risk_limit: str
     range_bar: int
     created: int
+    patterns_size: int
     version: int
     revision: int
     wire: bytes
@@ -187,6 +188,7 @@ def campaign_record_from(wire: bytes) -> CampaignRecord:
         header.risk_limit,
         header.range_bar,
         header.created,
+        header.patterns_size,
         header.version,
         header.revision,
         wire,

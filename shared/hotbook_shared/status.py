@@ -37,6 +37,7 @@ STATUS_OF: Mapping[type[HotbookError], grpc.StatusCode] = {
     errors.LegKept: grpc.StatusCode.FAILED_PRECONDITION,
     errors.OutOfOrder: grpc.StatusCode.FAILED_PRECONDITION,
     errors.SignalReused: grpc.StatusCode.ALREADY_EXISTS,
+    errors.TooManyPatterns: grpc.StatusCode.FAILED_PRECONDITION,
     errors.TooManyCampaigns: grpc.StatusCode.FAILED_PRECONDITION,
     errors.RiskLimitExceeded: grpc.StatusCode.FAILED_PRECONDITION,
     errors.ReadOnly: grpc.StatusCode.FAILED_PRECONDITION,

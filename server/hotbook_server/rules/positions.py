@@ -64,7 +64,8 @@ def decide_clear(book: Book, clear: Clear) -> tuple[list[Change], ClearDone]:
             actual_count=len(held),
             expected_count=clear.expected_count,
         )
-    if not held:
+    campaigns = book.campaigns.by_hotkey if clear.hotkey else book.campaigns.by_id
+    if not held and not (clear.hotkey in campaigns if clear.hotkey else campaigns):
         return [], ClearDone(book.revision, 0)
     revision = book.revision + 1
     return [Change.cleared(revision, clear.hotkey)], ClearDone(revision, len(held))
@@ -92,13 +93,18 @@ def _check_identity(old: Record, save: Save) -> None:
 
 
 def _check_version(old: Record | None, uuid: str, expected: int | None) -> None:
-    current = 0 if old is None else old.version
+    check_version(
+        0 if old is None else old.version, expected, f"position {uuid}", "position_uuid", uuid
+    )
+
+
+def check_version(current: int, expected: int | None, what: str, field: str, name: str) -> None:
     if expected is not None and expected != current:
         stands = f"is at version {current}" if current else "does not exist"
         wanted = f"expected version {expected}" if expected else "expected it not to exist"
         raise VersionConflict(
-            f"position {uuid} {stands}, {wanted}: read it again",
+            f"{what} {stands}, {wanted}: read it again",
             current_version=current,
             expected_version=expected,
-            position_uuid=uuid,
+            **{field: name},
         )

@@ -209,7 +209,7 @@ class ChangedFrame(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., is_whole: _Optional[bool] = ..., total: _Optional[int] = ..., positions: _Optional[_Iterable[bytes]] = ..., removed: _Optional[_Iterable[str]] = ..., mark: _Optional[str] = ...) -> None: ...
 
 class CampaignHeader(_message.Message):
-    __slots__ = ("campaign_id", "hotkey", "trade_pair", "range_id", "state", "timeframe", "started_ms", "last_pattern_ms", "deadline_ms", "pattern_count", "account_size", "risk_limit", "range_bar", "created", "version", "revision")
+    __slots__ = ("campaign_id", "hotkey", "trade_pair", "range_id", "state", "timeframe", "started_ms", "last_pattern_ms", "deadline_ms", "pattern_count", "account_size", "risk_limit", "range_bar", "created", "patterns_size", "version", "revision")
     CAMPAIGN_ID_FIELD_NUMBER: _ClassVar[int]
     HOTKEY_FIELD_NUMBER: _ClassVar[int]
     TRADE_PAIR_FIELD_NUMBER: _ClassVar[int]
@@ -224,6 +224,7 @@ class CampaignHeader(_message.Message):
     RISK_LIMIT_FIELD_NUMBER: _ClassVar[int]
     RANGE_BAR_FIELD_NUMBER: _ClassVar[int]
     CREATED_FIELD_NUMBER: _ClassVar[int]
+    PATTERNS_SIZE_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     campaign_id: str
@@ -240,9 +241,10 @@ class CampaignHeader(_message.Message):
     risk_limit: str
     range_bar: int
     created: int
+    patterns_size: int
     version: int
     revision: int
-    def __init__(self, campaign_id: _Optional[str] = ..., hotkey: _Optional[str] = ..., trade_pair: _Optional[str] = ..., range_id: _Optional[str] = ..., state: _Optional[_Union[_hotbook_pb2.CampaignState, str]] = ..., timeframe: _Optional[str] = ..., started_ms: _Optional[int] = ..., last_pattern_ms: _Optional[int] = ..., deadline_ms: _Optional[int] = ..., pattern_count: _Optional[int] = ..., account_size: _Optional[str] = ..., risk_limit: _Optional[str] = ..., range_bar: _Optional[int] = ..., created: _Optional[int] = ..., version: _Optional[int] = ..., revision: _Optional[int] = ...) -> None: ...
+    def __init__(self, campaign_id: _Optional[str] = ..., hotkey: _Optional[str] = ..., trade_pair: _Optional[str] = ..., range_id: _Optional[str] = ..., state: _Optional[_Union[_hotbook_pb2.CampaignState, str]] = ..., timeframe: _Optional[str] = ..., started_ms: _Optional[int] = ..., last_pattern_ms: _Optional[int] = ..., deadline_ms: _Optional[int] = ..., pattern_count: _Optional[int] = ..., account_size: _Optional[str] = ..., risk_limit: _Optional[str] = ..., range_bar: _Optional[int] = ..., created: _Optional[int] = ..., patterns_size: _Optional[int] = ..., version: _Optional[int] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class LegFigures(_message.Message):
     __slots__ = ("side", "quantity", "net_quantity", "average_entry_price", "realized_pnl", "stop_loss")
