@@ -24,6 +24,8 @@ from hotbook_server.clock import Clock
 from hotbook_server.commands import (
     AnyOutcome,
     Command,
+    Expire,
+    ExpireDone,
     RefusedOutcome,
     decode_outcome,
     encode_outcome,
@@ -50,6 +52,7 @@ from hotbook_shared.errors import (
     DeadlineExceeded,
     DiskFull,
     FellBehind,
+    HotbookError,
     JournalFailed,
     RequestReused,
     Unreadable,
@@ -60,6 +63,8 @@ _T = TypeVar("_T")
 
 OF_THE_DISK = {Unreadable.code, FellBehind.code}
 QUIET_S = 0.001  # nobody came for so long: no more company is to be expected
+EXPIRE_LOOK_S = 1.0  # how often the clock is compared with the campaigns' deadlines
+EXPIRE_PATIENCE_S = 30.0
 FLUSH_S = 0.5  # relaxed mode: what was acknowledged is on disk within a second
 
 
@@ -82,6 +87,7 @@ class Engine(Keeper):
         self._had_company = False  # whether the last batch held more than one command
         self._writer: asyncio.Task[None] | None = None
         self._flusher: asyncio.Task[None] | None = None
+        self._expirer: asyncio.Task[None] | None = None
         self._unflushed = False
         self._journal_thread = ThreadPoolExecutor(1, thread_name_prefix="hotbook-journal")
 
@@ -96,6 +102,8 @@ class Engine(Keeper):
         self._writer = asyncio.create_task(self._write(), name="hotbook-writer")
         if self._settings.durability is Durability.RELAXED:
             self._flusher = asyncio.create_task(self._flush(), name="hotbook-flusher")
+        if self._settings.market_clock == "live":
+            self._expirer = asyncio.create_task(self._expire(), name="hotbook-expirer")
 
     def _load(self, progress: Progress | None = None) -> tuple[Loaded, Archive]:
         """The journal's book, and an archive that sent bytes away while it was being read."""
@@ -117,6 +125,8 @@ class Engine(Keeper):
 
     async def stop(self) -> None:
         self.refuse_new_work()
+        if self._expirer is not None:
+            self._expirer.cancel()
         if self._writer is not None:
             await self._writer
         if self._flusher is not None:
@@ -298,6 +308,29 @@ class Engine(Keeper):
             ticket.fail(told)
         self.intake.fail_all(told)
         self._wake.set()
+
+    # ---------------------------------------------------------------- campaigns' deadlines
+
+    async def expire(self, now_ms: int) -> int:
+        """Lets every campaign fail whose deadline lies strictly before. Returns how many did."""
+        count = 0
+        while not self.stopping.is_set():
+            first = self.book.campaigns.deadlines.first
+            if first is None or first.deadline_ms >= now_ms:
+                break
+            outcome = await self.submit(Expire(now_ms), timeout_s=EXPIRE_PATIENCE_S)
+            assert isinstance(outcome, ExpireDone)
+            count += outcome.expired
+        return count
+
+    async def _expire(self) -> None:
+        while True:
+            await asyncio.sleep(EXPIRE_LOOK_S)
+            try:
+                if count := await self.expire(self._clock.now_ms()):
+                    log.info("campaigns have expired", campaigns=count)
+            except HotbookError as error:  # a full disk, a long queue: the next look tries again
+                log.warning("campaigns cannot expire", reason=error.message)
 
     # ---------------------------------------------------------------- operations
 

@@ -23,6 +23,7 @@ from hotbook_server.journal.sqlite import SqliteJournal
 from hotbook_server.journal.store import FolderInUse, StoreTooNew
 from hotbook_server.keeper import Keeper
 from hotbook_server.logs import log
+from hotbook_server.rpc.campaigns import CampaignsService
 from hotbook_server.rpc.feed import FeedService
 from hotbook_server.rpc.guard import Guard
 from hotbook_server.rpc.operations import OperationsService
@@ -180,6 +181,7 @@ class Server:
         orders = OrdersService(self.settings, self.engine)
         splitting = SplittingService(self.settings, self.engine, self.splitter)
         feed = FeedService(self.settings, self.engine)
+        campaigns = CampaignsService(self.settings, self.engine, self.clock)
         operations = OperationsService(self.settings, self.engine, self.clock, self.telemetry)
         self._grpc.add_generic_rpc_handlers(
             (
@@ -187,6 +189,7 @@ class Server:
                 guard.handlers(SERVICES["Orders"], orders),
                 guard.handlers(SERVICES["Splitting"], splitting),
                 guard.handlers(SERVICES["Feed"], feed),
+                guard.handlers(SERVICES["Campaigns"], campaigns),
                 guard.handlers(SERVICES["Operations"], operations),
             )
         )

@@ -149,7 +149,7 @@ def _is_extra(text: str) -> bool:
     if not text:
         return True
     try:
-        _check_extra(text, "extra")
+        check_extra(text, "extra")
     except InvalidArgument:
         return False
     return True
@@ -244,7 +244,7 @@ def _judge_position(position: pb.Position, orders_max: int, at: str) -> None:
     _check_numbers(position, at, _POSITION_UNSIGNED, signed=False)
     if position.stop_loss and not Decimal(position.stop_loss):
         raise InvalidArgument(f"{at}.stop_loss must be above 0", field=f"{at}.stop_loss")
-    _check_extra(position.extra, f"{at}.extra")
+    check_extra(position.extra, f"{at}.extra")
     _check_leg(position, at)
     if len(position.orders) > orders_max:
         raise InvalidArgument(
@@ -265,7 +265,7 @@ def _judge_order(order: pb.Order, at: str) -> None:
     check_time(order.processed_ms, f"{at}.processed_ms")
     _check_numbers(order, at, _ORDER_SIGNED, signed=True)
     _check_numbers(order, at, _ORDER_UNSIGNED, signed=False)
-    _check_extra(order.extra, f"{at}.extra")
+    check_extra(order.extra, f"{at}.extra")
     if len(order.price_sources) > PRICE_SOURCES_MAX:
         raise InvalidArgument(
             f"{at}.price_sources has {len(order.price_sources)} sources; at most "
@@ -282,7 +282,7 @@ def _judge_price_source(source: pb.PriceSource, at: str) -> None:
             f"{at}.source is longer than {SOURCE_NAME_MAX} characters", field=f"{at}.source"
         )
     _check_numbers(source, at, _SOURCE_UNSIGNED, signed=False)
-    _check_extra(source.extra, f"{at}.extra")
+    check_extra(source.extra, f"{at}.extra")
 
 
 def _check_leg(position: pb.Position, at: str) -> None:
@@ -307,7 +307,7 @@ def check_enum(number: int, known: Sequence[object], field: str) -> None:
         raise InvalidArgument(f"{field} has the unknown value {number}", field=field)
 
 
-def _check_extra(text: str, field: str) -> None:
+def check_extra(text: str, field: str) -> None:
     if not text:
         return
     if len(text) > EXTRA_MAX_BYTES or (not text.isascii() and len(text.encode()) > EXTRA_MAX_BYTES):

@@ -1,0 +1,325 @@
+"""The Campaigns service: check the shape, ask the engine or the book, answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from hotbook_server.clock import Clock
+from hotbook_server.commands import (
+    AddLeg,
+    AddPattern,
+    AddPatterns,
+    CampaignDone,
+    CloseLeg,
+    Command,
+    CreateCampaign,
+    DeleteCampaign,
+    DeleteDone,
+    LegDone,
+    PatternDone,
+    PatternsDone,
+    RefusedOutcome,
+    Transition,
+)
+from hotbook_server.config import Settings
+from hotbook_server.keeper import Keeper
+from hotbook_server.requests import request_key
+from hotbook_server.rpc import campaign_shape as shape
+from hotbook_server.rpc.guard import Call
+from hotbook_server.statistics import statistics_of
+from hotbook_shared.book.campaigns import Campaigns
+from hotbook_shared.book.legs import Leg, Legs
+from hotbook_shared.campaign_wire import statistics_to_wire, totals_to_wire
+from hotbook_shared.errors import HotbookError, InvalidArgument, NotFound
+from hotbook_shared.pb import hotbook_pb2 as pb
+from hotbook_shared.pb import records_pb2 as raw
+from hotbook_shared.record import CampaignRecord, Record
+from hotbook_shared.wire import DURABILITY_NUMBER
+
+LOOKED_AT_MOST = 20_000
+"""Campaigns that one page looks at, where a filter has no index of its own."""
+
+
+class CampaignsService:
+    def __init__(self, settings: Settings, keeper: Keeper, clock: Clock) -> None:
+        self._settings = settings
+        self._keeper = keeper
+        self._clock = clock
+        self._durability = DURABILITY_NUMBER[settings.durability]
+
+    # ---------------------------------------------------------------- patterns
+
+    async def add_pattern(self, request: pb.AddPatternRequest, call: Call) -> bytes:
+        shape.check_request_id(request.request_id)
+        outcome = await self._submit(_add_of(request, ""), request.request_id, call)
+        assert isinstance(outcome, PatternDone)
+        return raw.AddPatternReply(
+            revision=outcome.revision,
+            campaign=outcome.campaign,
+            created=outcome.created,
+            repeated=outcome.repeated,
+            durability=self._durability,
+        ).SerializeToString()
+
+    async def add_patterns(self, request: pb.AddPatternsRequest, call: Call) -> bytes:
+        shape.check_request_id(request.request_id)
+        shape.check_count(request.patterns, self._settings.items_max, "patterns")
+        adds: list[AddPattern | RefusedOutcome] = []
+        for number, one in enumerate(request.patterns):
+            try:
+                adds.append(_add_of(one, f"patterns[{number}]."))
+            except HotbookError as refusal:
+                adds.append(RefusedOutcome.of(refusal, self._keeper.book.revision))
+        outcome = await self._submit(AddPatterns(tuple(adds)), request.request_id, call)
+        assert isinstance(outcome, PatternsDone)
+        return pb.AddPatternsReply(
+            revision=outcome.revision,
+            outcomes=map(_pattern_outcome, outcome.outcomes),
+            durability=self._durability,
+        ).SerializeToString()
+
+    # ---------------------------------------------------------------- campaigns
+
+    async def create_campaign(self, request: pb.CreateCampaignRequest, call: Call) -> bytes:
+        shape.check_request_id(request.request_id)
+        campaign = shape.campaign_of(request).SerializeToString()
+        return await self._changed(CreateCampaign(campaign), request.request_id, call)
+
+    async def transition_campaign(self, request: pb.TransitionCampaignRequest, call: Call) -> bytes:
+        shape.check_request_id(request.request_id)
+        shape.check_campaign_id(request.campaign_id)
+        if request.to not in (pb.CAMPAIGN_ACTIVE, pb.CAMPAIGN_DORMANT):
+            shape.check_state(request.to, "to")
+            if request.to != pb.CAMPAIGN_FORMING:
+                raise InvalidArgument(
+                    "COMPLETED and FAILED have calls of their own: CompleteCampaign, FailCampaign",
+                    field="to",
+                )
+        ask = Transition(request.campaign_id, request.to, _expected(request))
+        return await self._changed(ask, request.request_id, call)
+
+    async def complete_campaign(self, request: pb.CompleteCampaignRequest, call: Call) -> bytes:
+        shape.check_request_id(request.request_id)
+        shape.check_campaign_id(request.campaign_id)
+        shape.check_price(request.exit_price, "exit_price", is_needed=False)
+        shape.check_exit_reason(request.reason)
+        shape.check_time(request.at_ms, "at_ms")
+        ask = Transition(
+            request.campaign_id,
+            pb.CAMPAIGN_COMPLETED,
+            _expected(request),
+            request.at_ms,
+            request.exit_price,
+            request.reason,
+        )
+        return await self._changed(ask, request.request_id, call)
+
+    async def fail_campaign(self, request: pb.FailCampaignRequest, call: Call) -> bytes:
+        shape.check_request_id(request.request_id)
+        shape.check_campaign_id(request.campaign_id)
+        shape.check_text(request.reason, "reason")
+        shape.check_time(request.at_ms, "at_ms")
+        ask = Transition(
+            request.campaign_id,
+            pb.CAMPAIGN_FAILED,
+            _expected(request),
+            request.at_ms,
+            failure_reason=request.reason,
+        )
+        return await self._changed(ask, request.request_id, call)
+
+    async def delete_campaign(self, request: pb.DeleteCampaignRequest, call: Call) -> bytes:
+        shape.check_request_id(request.request_id)
+        shape.check_campaign_id(request.campaign_id)
+        delete = DeleteCampaign(request.campaign_id, _expected(request))
+        outcome = await self._submit(delete, request.request_id, call)
+        assert isinstance(outcome, DeleteDone)
+        return pb.DeleteReply(
+            revision=outcome.revision, existed=outcome.existed, durability=self._durability
+        ).SerializeToString()
+
+    async def get_campaign(self, request: pb.GetCampaignRequest, call: Call) -> bytes:  # noqa: ARG002
+        shape.check_campaign_id(request.campaign_id)
+        book = self._keeper.book
+        record = book.campaigns.by_id.get(request.campaign_id)
+        return raw.CampaignReply(
+            revision=book.revision,
+            campaign=None if record is None else record.wire,
+            durability=self._durability,
+        ).SerializeToString()
+
+    async def list_campaigns(self, request: pb.ListCampaignsRequest, call: Call) -> bytes:  # noqa: ARG002
+        shape.check_listing(request)
+        size = shape.page_size_of(request.page_size, self._settings)
+        after = shape.created_of(request.page_token)
+        book = self._keeper.book
+        found, token = campaigns_page(book.campaigns, request, size, after)
+        return raw.ListCampaignsReply(
+            revision=book.revision,
+            campaigns=[record.wire for record in found],
+            next_page_token=token,
+        ).SerializeToString()
+
+    async def campaign_statistics(
+        self,
+        request: pb.CampaignStatisticsRequest,
+        call: Call,  # noqa: ARG002
+    ) -> bytes:
+        shape.check_part(request.hotkey, request.trade_pair)
+        found = await statistics_of(self._keeper.book, request.hotkey, request.trade_pair)
+        return statistics_to_wire(found).SerializeToString()
+
+    # ---------------------------------------------------------------- legs
+
+    async def add_leg(self, request: pb.AddLegRequest, call: Call) -> bytes:
+        shape.check_request_id(request.request_id)
+        shape.check_campaign_id(request.campaign_id)
+        leg = shape.leg_of(request).SerializeToString()
+        add = AddLeg(request.campaign_id, leg, _expected(request))
+        return self._leg_reply(await self._submit(add, request.request_id, call))
+
+    async def close_leg(self, request: pb.CloseLegRequest, call: Call) -> bytes:
+        shape.check_request_id(request.request_id)
+        shape.check_campaign_id(request.campaign_id)
+        shape.check_uuid(request.position_uuid)
+        shape.check_price(request.exit_price, "exit_price")
+        shape.check_time(request.closed_ms, "closed_ms")
+        close = CloseLeg(
+            request.campaign_id,
+            request.position_uuid,
+            request.exit_price,
+            request.closed_ms,
+            _expected(request),
+        )
+        return self._leg_reply(await self._submit(close, request.request_id, call))
+
+    async def campaign_positions(
+        self,
+        request: pb.CampaignPositionsRequest,
+        call: Call,  # noqa: ARG002
+    ) -> bytes:
+        shape.check_campaign_id(request.campaign_id)
+        size = shape.page_size_of(request.page_size, self._settings)
+        token = shape.leg_token_of(request.page_token)
+        book = self._keeper.book
+        campaign = book.campaigns.by_id.get(request.campaign_id)
+        if campaign is None:
+            raise NotFound(
+                f"there is no campaign {request.campaign_id}", campaign_id=request.campaign_id
+            )
+        legs = book.campaigns.legs_of(campaign.campaign_id)
+        mark = book.marks.by_pair.get(campaign.trade_pair)
+        totals = totals_to_wire(legs.totals(campaign.campaign_id, mark))
+        with_closed = request.include_closed or not request.HasField("include_closed")
+        page = [*islice(legs_after(legs, token, with_closed=with_closed), size + 1)]
+        revision = book.revision
+        records = [leg.record for leg in page[:size]]
+        wires = await self._keeper.archive.use_all(lambda look: [look(one) for one in records])
+        return raw.CampaignPositionsReply(
+            revision=revision,
+            totals=totals,
+            positions=wires,
+            next_page_token=leg_token(records[-1]) if len(page) > size else "",
+            campaign_version=campaign.version,
+        ).SerializeToString()
+
+    # ---------------------------------------------------------------- parts
+
+    async def _changed(self, command: Command, request_id: str, call: Call) -> bytes:
+        outcome = await self._submit(command, request_id, call)
+        assert isinstance(outcome, CampaignDone)
+        return raw.CampaignReply(
+            revision=outcome.revision, campaign=outcome.campaign, durability=self._durability
+        ).SerializeToString()
+
+    def _leg_reply(self, outcome: object) -> bytes:
+        assert isinstance(outcome, LegDone)
+        return raw.LegReply(
+            revision=outcome.revision,
+            leg=outcome.leg,
+            campaign_version=outcome.campaign_version,
+            totals=pb.CampaignTotals.FromString(outcome.totals),
+            durability=self._durability,
+        ).SerializeToString()
+
+    async def _submit(self, command: Command, request_id: str, call: Call) -> object:
+        return await self._keeper.submit(
+            command,
+            request_key(request_id, call.method, call.body),
+            timeout_s=call.timeout_s,
+            size=len(call.body),
+        )
+
+
+def campaigns_page(
+    campaigns: Campaigns, request: pb.ListCampaignsRequest, size: int, after: int
+) -> tuple[list[CampaignRecord], str]:
+    """A page, and the token of the next one. Live ones of a hotkey are few: they are one page."""
+    pair, states = request.trade_pair, frozenset(request.states)
+    if request.live_only:
+        live = campaigns.live_of_hotkey(request.hotkey)
+        return [r for r in live if (not pair or r.trade_pair == pair)
+                and (not states or r.state in states)], ""  # fmt: skip
+    found: list[CampaignRecord] = []
+    looked_at = 0
+    for record in campaigns.listed(states, request.hotkey, after):
+        if len(found) == size or looked_at == LOOKED_AT_MOST:
+            return found, str(after)
+        looked_at += 1
+        after = record.created
+        if not pair or record.trade_pair == pair:
+            found.append(record)
+    return found, ""
+
+
+def legs_after(
+    legs: Legs, token: tuple[bool, int, str] | None, *, with_closed: bool
+) -> Iterator[Leg]:
+    """The open legs, then the closed ones, each by open time, from after the one of a token."""
+    was_open, *key = token or (True, -1, "")
+    if was_open:
+        yield from legs.open.after(tuple(key))
+    if with_closed:
+        yield from legs.closed.after((-1, "") if was_open else tuple(key))
+
+
+def leg_token(record: Record) -> str:
+    return f"{'o' if record.is_open else 'c'}{record.open_ms} {record.position_uuid}"
+
+
+def _add_of(request: pb.AddPatternRequest, at: str) -> AddPattern:
+    shape.check_pattern_request(request, at)
+    return AddPattern(
+        request.hotkey,
+        request.trade_pair,
+        request.range_id,
+        request.timeframe,
+        request.pattern.SerializeToString(),
+        request.account_size,
+        _expected(request),
+    )
+
+
+def _pattern_outcome(outcome: PatternDone | RefusedOutcome) -> pb.PatternOutcome:
+    if isinstance(outcome, RefusedOutcome):
+        refused = pb.Refusal(code=outcome.code, message=outcome.message, details=outcome.details)
+        return pb.PatternOutcome(refused=refused)
+    return pb.PatternOutcome(
+        campaign_id=outcome.campaign_id,
+        version=outcome.version,
+        created=outcome.created,
+        repeated=outcome.repeated,
+    )
+
+
+def _expected(
+    request: pb.AddPatternRequest
+    | pb.TransitionCampaignRequest
+    | pb.CompleteCampaignRequest
+    | pb.FailCampaignRequest
+    | pb.DeleteCampaignRequest
+    | pb.AddLegRequest
+    | pb.CloseLegRequest,
+) -> int | None:
+    return request.expected_version if request.HasField("expected_version") else None
