@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import islice
 
 from hotbook_server.clock import Clock
@@ -31,7 +31,7 @@ from hotbook_server.statistics import statistics_of
 from hotbook_shared.book.campaigns import Campaigns
 from hotbook_shared.book.legs import Leg, Legs
 from hotbook_shared.campaign_wire import statistics_to_wire, totals_to_wire
-from hotbook_shared.errors import HotbookError, InvalidArgument, NotFound
+from hotbook_shared.errors import HotbookError, InvalidArgument, NotFound, Unsupported
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.pb import records_pb2 as raw
 from hotbook_shared.record import CampaignRecord, Record
@@ -224,6 +224,10 @@ class CampaignsService:
             campaign_version=campaign.version,
         ).SerializeToString()
 
+    async def follow(self, request: pb.FollowRequest, call: Call) -> AsyncIterator[bytes]:  # noqa: ARG002
+        raise Unsupported("not yet")
+        yield b""
+
     # ---------------------------------------------------------------- parts
 
     async def _changed(self, command: Command, request_id: str, call: Call) -> bytes:
@@ -262,11 +266,9 @@ def campaigns_page(
         return [r for r in live if (not pair or r.trade_pair == pair)
                 and (not states or r.state in states)], ""  # fmt: skip
     found: list[CampaignRecord] = []
-    looked_at = 0
-    for record in campaigns.listed(states, request.hotkey, after):
+    for looked_at, record in enumerate(campaigns.listed(states, request.hotkey, after)):
         if len(found) == size or looked_at == LOOKED_AT_MOST:
             return found, str(after)
-        looked_at += 1
         after = record.created
         if not pair or record.trade_pair == pair:
             found.append(record)
