@@ -40,7 +40,7 @@ FLOORS = {
         ("journal",),
         ("archive",),
         ("rules",),
-        ("requests", "restore"),
+        ("requests", "restore", "statistics"),
         ("intake", "draft", "feed"),
         ("keeper",),
         ("engine", "following"),

@@ -18,7 +18,14 @@ from hotbook_shared.record import DIGEST_BYTES, ChangeKind, digest_of, record_fr
 from hotbook_shared.wire import position_from_wire, position_to_wire
 from tests.make import CLOSE_MS, NOW_MS, OPEN_MS, closed, leg, position, record
 
-TWINS = {"PositionHeader": "Position", "PositionTail": "Position"}
+TWINS = {
+    "PositionHeader": "Position",
+    "PositionTail": "Position",
+    "LegFigures": "Position",
+    "CampaignHeader": "Campaign",
+    "MarkHeader": "Mark",
+}
+OURS_ALONE = {"hotbook.records.v1.CampaignHeader.patterns_size"}  # reserved in the contract
 OF_NO_TWIN = {"NestedHeader", "OrdersOnly"}  # probes, which are only ever read
 LENGTH_DELIMITED = {
     FieldDescriptor.TYPE_STRING,
@@ -39,7 +46,7 @@ def twin_fields() -> list[tuple[FieldDescriptor, Descriptor]]:
         if name in OF_NO_TWIN:
             continue
         twin = pb.DESCRIPTOR.message_types_by_name[TWINS.get(name, name)]
-        found += [(field, twin) for field in message.fields]
+        found += [(f, twin) for f in message.fields if f.full_name not in OURS_ALONE]
     return found
 
 
