@@ -41,7 +41,7 @@ FLOORS = {
         ("archive",),
         ("rules",),
         ("requests", "restore", "statistics"),
-        ("intake", "draft", "feed"),
+        ("intake", "draft", "feed", "market"),
         ("keeper",),
         ("engine", "following"),
         ("splitter",),

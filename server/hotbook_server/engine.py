@@ -259,6 +259,7 @@ class Engine(Keeper):
                 draft.changes, self._mark(), self.book.digest, at_once=self.archive.is_bounded
             )
             self.archive.take_in(draft.changes, self.book.positions.by_uuid)
+            self.freshness.note(draft.changes)
         self._step("applied")
         self._requests.remember(request for request, _ in kept)
         for ticket, outcome in answers:

@@ -204,6 +204,7 @@ class Following(Keeper):
                      positions=len(self.book.positions.by_uuid))  # fmt: skip
         elif changes:
             self.feed.publish(changes, frame.mark, self.book.digest)
+            self.freshness.note(changes)
         self._follower.is_shown(frame, self._heard_s)
         if frame.is_newest and self._follower.picture is not None:  # it is known how fresh
             self._filled.set()

@@ -17,6 +17,7 @@ from hotbook_server.config import Settings
 from hotbook_server.feed import Feed
 from hotbook_server.intake import Intake
 from hotbook_server.journal.base import Journal, Progress
+from hotbook_server.market import Freshness
 from hotbook_server.requests import RequestKey
 from hotbook_server.rules.terms import Terms
 from hotbook_shared.book import Book
@@ -28,6 +29,7 @@ class Keeper(ABC):
         self.book = Book()
         self.feed = Feed(settings, clock, self.as_of_s)
         self.terms = Terms.of(settings)
+        self.freshness = Freshness(settings, clock)
         self.journal = journal
         self.archive = Archive(journal, settings.closed_in_memory_max)
         self.quarantined = 0  # damaged rows that the journal has set aside
@@ -69,6 +71,7 @@ class Keeper(ABC):
         """What was accepted will be answered; nothing more is accepted."""
         self.stopping.set()
         self.feed.wake()
+        self.freshness.close()
 
     async def submit(
         self, command: Command, key: RequestKey | None = None, *, timeout_s: float, size: int = 0

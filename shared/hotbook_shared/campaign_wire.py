@@ -254,12 +254,12 @@ def bar_to_wire(b: Bar) -> pb.Bar:
 def mark_to_wire(m: Mark) -> pb.Mark:
     return pb.Mark(
         trade_pair=m.trade_pair,
-        price=str(m.price),
+        price=f"{m.price:f}",
         at_ms=m.at_ms,
         bars=m.bars,
-        volumes=map(str, m.volumes),
-        volume_sum=str(m.volume_sum) if m.volumes else "",
-        last_volume=to_text(m.last_volume),
+        volumes=[f"{volume:f}" for volume in m.volumes],
+        volume_sum=f"{m.volume_sum:f}" if m.volumes else "",
+        last_volume="" if m.last_volume is None else f"{m.last_volume:f}",
         revision=m.revision,
     )
 

@@ -23,7 +23,7 @@
     │   ├── HasLegs           a campaign with (open) legs cannot be deleted (or completed)
     │   ├── LegClosed         the leg was closed before
     │   ├── LegKept           a leg of a campaign is kept for ever: its campaign says how it ends
-    │   ├── OutOfOrder        a pattern lies too long before its campaign's start
+    │   ├── OutOfOrder        a pattern is older than its campaign takes, a step than the last one
     │   ├── SignalReused      this signal_id stands already, with other content
     │   ├── TooManyPatterns   the campaign has as many patterns as it may have
     │   ├── TooManyCampaigns  the hotkey has as many live campaigns as it may have

@@ -47,14 +47,17 @@ class RollingVolume:
         return made
 
     def add(self, volume: Decimal) -> None:
-        if not volume.is_finite() or volume < 0:
-            raise InvalidArgument(
-                f"a volume must be finite and not negative: {volume}", field="volume"
-            )
+        _check_volume(volume)
         if len(self._volumes) == self.window:
             self._sum = SUMS.subtract(self._sum, self._volumes.popleft())
         self._volumes.append(volume)
         self._sum = SUMS.add(self._sum, volume)
+
+    def replace_newest(self, volume: Decimal) -> None:
+        """The newest bar was corrected: it counts once, with this volume."""
+        _check_volume(volume)
+        self._sum = SUMS.add(SUMS.subtract(self._sum, self._volumes.pop()), volume)
+        self._volumes.append(volume)
 
     def reset(self) -> None:
         self._volumes.clear()
@@ -99,16 +102,26 @@ def mean(total: Decimal, count: int) -> Decimal:
 
 def level_of(
     volume: Decimal | None,
-    average: Decimal,
+    total: Decimal,
+    count: int,
     low_below: Decimal = LOW_BELOW,
     high_from: Decimal = HIGH_FROM,
 ) -> VolumeLevel:
-    """Low is strictly below its share of the average, high at least its own. An average of zero
-    says nothing."""
-    if volume is None or average <= 0:
+    """How a volume compares with the mean of `count` volumes that add up to `total`.
+
+    Low is strictly below its share of the mean, high at least its own; nothing is divided, so that
+    both edges are exact. A mean of zero says nothing.
+    """
+    if volume is None or not count or total <= 0:
         return VolumeLevel.UNKNOWN
-    if volume < MEAN.multiply(average, low_below):
+    times = SUMS.multiply(volume, Decimal(count))
+    if times < SUMS.multiply(total, low_below):
         return VolumeLevel.LOW
-    if volume >= MEAN.multiply(average, high_from):
+    if times >= SUMS.multiply(total, high_from):
         return VolumeLevel.HIGH
     return VolumeLevel.NORMAL
+
+
+def _check_volume(volume: Decimal) -> None:
+    if not volume.is_finite() or volume < 0:
+        raise InvalidArgument(f"a volume must be finite and not negative: {volume}", field="volume")
