@@ -78,11 +78,11 @@ def check_number(text: str, field: str, *, signed: bool = True) -> None:
 
 
 def check_leg_number(text: str, field: str) -> None:
-    """The narrower limits of a campaign's leg: 10 integer digits, 8 decimals."""
+    """The narrower limits of a campaign's legs and marks: 10 integer digits, 8 decimals."""
     number = Decimal(text or 0)
     if number.adjusted() >= LEG_INTEGER_DIGITS_MAX or -_exponent(number) > LEG_DECIMALS_MAX:
         raise InvalidArgument(
-            f"{field} of a campaign's leg may have {LEG_INTEGER_DIGITS_MAX} integer digits and "
+            f"{field}, a figure of campaigns, may have {LEG_INTEGER_DIGITS_MAX} integer digits and "
             f"{LEG_DECIMALS_MAX} decimals: {text}",
             field=field,
         )

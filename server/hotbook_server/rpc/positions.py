@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 from hotbook_server.archive import Look
@@ -24,13 +25,12 @@ from hotbook_server.requests import request_key
 from hotbook_server.rpc import shape
 from hotbook_server.rpc.guard import Call
 from hotbook_server.rpc.listings import Found, Listing, Listings
+from hotbook_server.rpc.pipelined import Begun, begin, decided, in_order
 from hotbook_shared.errors import (
     FellBehind,
     InvalidArgument,
     PageExpired,
-    QueueFull,
     RequestReused,
-    Unavailable,
 )
 from hotbook_shared.names import check_hotkey, check_trade_pair, check_uuid
 from hotbook_shared.pb import hotbook_pb2 as pb
@@ -105,60 +105,30 @@ class PositionsService:
         The saves of a message are handed over without a turn of the loop in between, so that they
         share a commit; and the answers of a commit share a message.
         """
-        begun: asyncio.Queue[asyncio.Future[AnyOutcome] | None] = asyncio.Queue(
-            self._settings.stream_window
-        )
 
-        async def read() -> None:
+        async def read(begun: Begun) -> None:
             async for request, _ in requests:
                 for save in request.saves:
                     await begun.put(await self._begin(save, call))
 
-        async def read_to_the_end() -> None:
-            """Until the caller ends the stream, sends garbage, or the server stops."""
-            reading = asyncio.create_task(read())
-            stopping = asyncio.create_task(self._engine.stopping.wait())
-            try:
-                await asyncio.wait((reading, stopping), return_when=asyncio.FIRST_COMPLETED)
-                if reading.done():
-                    await reading
-                else:
-                    raise Unavailable("the server is stopping: send again what was not answered")
-                await begun.put(None)
-            except Exception as error:  # whatever it is, the caller must not wait for ever
-                await begun.put(_failed(error))
-            finally:
-                reading.cancel()
-                stopping.cancel()
-
-        reader = asyncio.create_task(read_to_the_end())
-        try:
-            async for outcomes in _as_they_are_ready(begun):
+        window, stopping = self._settings.stream_window, self._engine.stopping
+        async with contextlib.aclosing(in_order(read, stopping, window)) as answered:
+            async for outcomes in answered:
                 reply = pb.SaveStreamReply()
                 for outcome in outcomes:
                     assert isinstance(outcome, SaveDone | RefusedOutcome)
                     self._write_outcome(reply.outcomes.add(), outcome)
                     reply.revision = max(reply.revision, outcome.revision)
                 yield reply.SerializeToString()
-        finally:
-            reader.cancel()
 
     async def _begin(self, request: pb.SaveRequest, call: Call) -> asyncio.Future[AnyOutcome]:
         """Hands one save of a stream to the engine; waits where the engine's queue is full."""
         body = request.SerializeToString()
         try:
             save, key = self._save_of(request), request_key(request.request_id, call.method, body)
-        except InvalidArgument as error:
-            return _decided(RefusedOutcome.of(error, self._engine.book.revision))
-        while True:
-            try:
-                return self._engine.enqueue(
-                    save, key, timeout_s=self._settings.call_timeout_s, size=len(body)
-                )
-            except QueueFull:
-                await self._engine.intake.room.wait()
-            except RequestReused as error:
-                return _decided(RefusedOutcome.of(error, self._engine.book.revision))
+            return await begin(self._engine, save, key, self._settings.call_timeout_s, len(body))
+        except (InvalidArgument, RequestReused) as error:
+            return decided(RefusedOutcome.of(error, self._engine.book.revision))
 
     # ---------------------------------------------------------------- reading
 
@@ -333,35 +303,6 @@ def _expected(
         return None
     shape.check_version(request.expected_version, f"{beside}expected_version")
     return request.expected_version
-
-
-def _decided(outcome: AnyOutcome) -> asyncio.Future[AnyOutcome]:
-    future: asyncio.Future[AnyOutcome] = asyncio.get_running_loop().create_future()
-    future.set_result(outcome)
-    return future
-
-
-def _failed(error: Exception) -> asyncio.Future[AnyOutcome]:
-    future: asyncio.Future[AnyOutcome] = asyncio.get_running_loop().create_future()
-    future.set_exception(error)
-    return future
-
-
-async def _as_they_are_ready(
-    begun: asyncio.Queue[asyncio.Future[AnyOutcome] | None],
-) -> AsyncIterator[list[AnyOutcome]]:
-    """The outcomes in order, up to None; those together that need not be waited for."""
-    ready: list[AnyOutcome] = []
-    while (answer := await begun.get()) is not None:
-        if ready and not (answer.done() and answer.exception() is None):
-            yield ready
-            ready = []
-        ready.append(await answer)
-        if begun.empty():
-            yield ready
-            ready = []
-    if ready:
-        yield ready
 
 
 def _without_page(request: pb.ListRequest) -> bytes:
