@@ -30,6 +30,7 @@ from hotbook_server.commands import (
     PatternDone,
     PatternsDone,
     PlaceOrder,
+    PushBars,
     RefusedOutcome,
     Save,
     SaveDone,
@@ -46,6 +47,7 @@ from hotbook_server.rules.campaigns import (
     decide_transition,
 )
 from hotbook_server.rules.legs import decide_add_leg, decide_close_leg, with_campaigns
+from hotbook_server.rules.market import decide_push
 from hotbook_server.rules.orders import decide_close, decide_place
 from hotbook_server.rules.positions import decide_clear, decide_delete, decide_save
 from hotbook_server.rules.splitting import decide_split
@@ -117,6 +119,8 @@ class Draft:
                 return decide_add_leg(self._ahead, command, self._now_ms, self._terms)
             case CloseLeg():
                 return decide_close_leg(self._ahead, command, self._now_ms)
+            case PushBars():
+                return decide_push(self._ahead, command, self._now_ms, self._terms)
             case CreateCampaign():
                 return decide_create(self._ahead, command, self._now_ms, self._terms)
             case Transition():

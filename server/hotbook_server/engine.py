@@ -258,6 +258,7 @@ class Engine(Keeper):
             self.feed.publish(
                 draft.changes, self._mark(), self.book.digest, at_once=self.archive.is_bounded
             )
+            self.freshness.note(draft.changes)
             self.archive.take_in(draft.changes, self.book.positions.by_uuid)
             self.freshness.note(draft.changes)
         self._step("applied")

@@ -26,6 +26,7 @@ from hotbook_server.logs import log
 from hotbook_server.rpc.campaigns import CampaignsService
 from hotbook_server.rpc.feed import FeedService
 from hotbook_server.rpc.guard import Guard
+from hotbook_server.rpc.market import MarketService
 from hotbook_server.rpc.operations import OperationsService
 from hotbook_server.rpc.orders import OrdersService
 from hotbook_server.rpc.positions import PositionsService
@@ -182,6 +183,7 @@ class Server:
         splitting = SplittingService(self.settings, self.engine, self.splitter)
         feed = FeedService(self.settings, self.engine)
         campaigns = CampaignsService(self.settings, self.engine, self.clock)
+        market = MarketService(self.settings, self.engine)
         operations = OperationsService(self.settings, self.engine, self.clock, self.telemetry)
         self._grpc.add_generic_rpc_handlers(
             (
@@ -190,6 +192,7 @@ class Server:
                 guard.handlers(SERVICES["Splitting"], splitting),
                 guard.handlers(SERVICES["Feed"], feed),
                 guard.handlers(SERVICES["Campaigns"], campaigns),
+                guard.handlers(SERVICES["Market"], market),
                 guard.handlers(SERVICES["Operations"], operations),
             )
         )

@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
-from hotbook_server.commands import AnyOutcome, Expire, PushBars, PushDone, PushedBar
+from hotbook_server.commands import AnyOutcome, Expire, ExpireDone, PushBars, PushDone, PushedBar
 from hotbook_server.config import Settings
 from hotbook_server.keeper import Keeper
 from hotbook_server.market import market_of
@@ -102,7 +102,11 @@ class MarketService:
         """What is overdue fails first: whoever wakes for the step sees it failed."""
         shape.check_time(request.to_ms, "to_ms")
         self._freshness.check_advance(request.to_ms)
-        await self._keeper.submit(Expire(request.to_ms), timeout_s=call.timeout_s)
+        while True:  # so many at once
+            outcome = await self._keeper.submit(Expire(request.to_ms), timeout_s=call.timeout_s)
+            assert isinstance(outcome, ExpireDone), "a rule refuses no expiry"
+            if not outcome.expired:
+                break
         return _generation_reply(self._freshness.advance(request.to_ms))
 
     async def wait_for_generation(
