@@ -28,7 +28,7 @@ FLOORS = {
         ("money", "names", "sealed"),
         ("model",),
         ("market",),
-        ("campaign", "volume"),
+        ("campaign", "feed", "volume"),
         ("pairs", "fills", "splitting", "sendable"),
         ("wire", "status", "record", "digest"),
         ("campaign_wire",),

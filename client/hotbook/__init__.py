@@ -46,10 +46,8 @@ from hotbook_shared.errors import (
     Unsupported,
     VersionConflict,
 )
+from hotbook_shared.feed import Change, Changed, ChangeKind, Update
 from hotbook_shared.model import (
-    Change,
-    Changed,
-    ChangeKind,
     Durability,
     ExecutionType,
     Exposure,
@@ -71,7 +69,6 @@ from hotbook_shared.model import (
     SplitStats,
     Status,
     TradePair,
-    Update,
     Verification,
 )
 from hotbook_shared.splitting import needs_split

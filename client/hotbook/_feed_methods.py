@@ -10,8 +10,8 @@ from hotbook import _calls, _feed_calls
 from hotbook._face import Face
 from hotbook_shared import answers
 from hotbook_shared.errors import HotbookError, Unavailable
+from hotbook_shared.feed import Changed, Update
 from hotbook_shared.following import Cursor
-from hotbook_shared.model import Changed, Update
 
 
 class FeedMethods(Face):

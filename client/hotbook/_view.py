@@ -89,7 +89,7 @@ class View:
 
     @property
     def digest(self) -> str:
-        """The digest of all positions; that of a whole book is also in the server's status."""
+        """The digest of all that is followed; that of a whole book is in the server's status."""
         return self.picture.digest
 
     def open_position(self, hotkey: str, trade_pair: str) -> Position | None:

@@ -31,6 +31,9 @@ from hotbook_shared.record import Change, ChangeKind
 
 FRAMES_KEPT = 8  # frames that were made a moment ago, and may be asked for by others
 
+OF_POSITIONS = (ChangeKind.SAVED, ChangeKind.REMOVED)
+OF_CAMPAIGNS = (ChangeKind.CAMPAIGN_SAVED, ChangeKind.CAMPAIGN_REMOVED)
+
 
 class Part:
     """What of the book a watcher follows."""
@@ -42,6 +45,12 @@ class Part:
         self.is_whole = not self.hotkeys and not open_only
 
     def has(self, change: Change) -> bool:
+        """Marks belong to the whole book alone, and campaigns to nobody who follows what is
+        open."""
+        if change.kind is ChangeKind.MARKED:
+            return self.is_whole
+        if change.kind in OF_CAMPAIGNS and self.open_only:
+            return False
         if change.kind is ChangeKind.CLEARED and not change.key:
             return True
         if self.hotkeys and change.hotkey not in self.hotkeys:
@@ -62,8 +71,8 @@ class Published:
         self.revision = changes[-1].revision
         self.mark = mark
         self.digest = digest  # of the whole book after it, where that is known
-        positions = (change.record.wire for change in changes if change.record is not None)
-        self.size = 2 * sum(map(len, positions))  # as records, and encoded for watchers
+        wires = (held.wire for change in changes if (held := change.held) is not None)
+        self.size = 2 * sum(map(len, wires))  # as records, and encoded for watchers
 
     def encoded(self, part: Part) -> bytes:
         """The `changes` of a frame, as far as they belong to a part of the book."""
@@ -94,6 +103,8 @@ class Feed:
         self._clock = clock
         self._as_of_s = as_of_s
         self._made: dict[object, tuple[bytes, int]] = {}
+        self.wakings = 0
+        """How often watchers have been woken."""
         self._arrival = asyncio.Event()
         self._waking: asyncio.TimerHandle | None = None
         self._woken_s = 0.0
@@ -167,6 +178,7 @@ class Feed:
             self._waking.cancel()
         self._waking = None
         self._woken_s = self._clock.monotonic_s()
+        self.wakings += 1
         self._arrival.set()
         self._arrival = asyncio.Event()
 
@@ -209,8 +221,10 @@ class Feed:
             return None
         return Published(left, commit.mark, commit.digest)
 
-    async def arrival(self, timeout_s: float) -> None:
-        """Waits for something new, or so long."""
+    async def arrival(self, seen: int, timeout_s: float) -> None:
+        """Waits for a waking after those that a watcher has seen, or so long."""
+        if self.wakings != seen:
+            return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._arrival.wait()
@@ -271,14 +285,17 @@ def mark_of(link: bytes, quarantined: int) -> str:
 
 
 def _sent(change: Change) -> raw.Change:
-    record = change.record
+    record, campaign, mark = change.record, change.campaign, change.price_mark
     return raw.Change(
         revision=change.revision,
         kind=_KINDS[change.kind],
-        position_uuid="" if change.kind is ChangeKind.CLEARED else change.key,
+        position_uuid=change.key if change.kind in OF_POSITIONS else "",
         hotkey=change.hotkey,
         position=None if record is None else record.wire,
         was_open=change.was_open,
+        campaign=None if campaign is None else campaign.wire,
+        price_mark=None if mark is None else mark.wire,
+        campaign_id=change.key if change.kind in OF_CAMPAIGNS else "",
     )
 
 
@@ -286,4 +303,7 @@ _KINDS = {
     ChangeKind.SAVED: pb.CHANGE_SAVED,
     ChangeKind.REMOVED: pb.CHANGE_REMOVED,
     ChangeKind.CLEARED: pb.CHANGE_CLEARED,
+    ChangeKind.CAMPAIGN_SAVED: pb.CHANGE_CAMPAIGN_SAVED,
+    ChangeKind.CAMPAIGN_REMOVED: pb.CHANGE_CAMPAIGN_REMOVED,
+    ChangeKind.MARKED: pb.CHANGE_MARKED,
 }

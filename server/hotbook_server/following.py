@@ -108,7 +108,7 @@ class Following(Keeper):
 
     async def rebuild(self) -> bool:
         wrong = await asyncio.to_thread(has_problems, self.book.copy())
-        self.book.positions.rebuild()
+        self.book.rebuild()
         return wrong
 
     async def reload(self) -> bool:
@@ -123,7 +123,7 @@ class Following(Keeper):
 
     async def verify(self) -> tuple[Book, list[str], int]:
         book = self.book.copy()
-        problems = await asyncio.to_thread(lambda: list(book.positions.problems()))
+        problems = await asyncio.to_thread(lambda: list(book.problems()))
         problems = [f"index: {problem}" for problem in problems]
         if self._follower.confirmed != book.revision:
             problems.append(f"feed: {self.leader} has not confirmed revision {book.revision}")
@@ -201,7 +201,8 @@ class Following(Keeper):
             self.book = self._follower.book
             self.feed.restart(frame.revision, frame.mark, self.book.digest)
             log.info("filled", leader=self.leader, revision=frame.revision,
-                     positions=len(self.book.positions.by_uuid))  # fmt: skip
+                     positions=len(self.book.positions.by_uuid),
+                     campaigns=len(self.book.campaigns.by_id))  # fmt: skip
         elif changes:
             self.feed.publish(changes, frame.mark, self.book.digest)
             self.freshness.note(changes)

@@ -108,4 +108,4 @@ class Keeper(ABC):
 
 
 def has_problems(book: Book) -> bool:
-    return any(book.positions.problems(in_memory_only=True))
+    return any(book.problems(in_memory_only=True))

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hotbook_shared.campaign_wire import campaign_from_wire, mark_from_wire
 from hotbook_shared.errors import HotbookError
+from hotbook_shared.feed import Change, Changed, ChangeKind, Update
 from hotbook_shared.model import (
-    Change,
-    Changed,
-    ChangeKind,
     Exposure,
     OrderSpan,
     PairExposure,
@@ -19,7 +18,6 @@ from hotbook_shared.model import (
     Split,
     SplitStats,
     TradePair,
-    Update,
 )
 from hotbook_shared.money import ONE, from_text, from_text_or_none, to_text
 from hotbook_shared.pb import hotbook_pb2 as pb
@@ -170,6 +168,9 @@ CHANGE_KINDS = {
     pb.CHANGE_SAVED: ChangeKind.SAVED,
     pb.CHANGE_REMOVED: ChangeKind.REMOVED,
     pb.CHANGE_CLEARED: ChangeKind.CLEARED,
+    pb.CHANGE_CAMPAIGN_SAVED: ChangeKind.CAMPAIGN_SAVED,
+    pb.CHANGE_CAMPAIGN_REMOVED: ChangeKind.CAMPAIGN_REMOVED,
+    pb.CHANGE_MARKED: ChangeKind.MARKED,
 }
 
 
@@ -181,6 +182,9 @@ def change_from_wire(m: pb.Change) -> Change:
         position_uuid=m.position_uuid,
         position=position_from_wire(m.position) if m.HasField("position") else None,
         was_open=m.was_open,
+        campaign_id=m.campaign_id,
+        campaign=campaign_from_wire(m.campaign) if m.HasField("campaign") else None,
+        price_mark=mark_from_wire(m.price_mark) if m.HasField("price_mark") else None,
     )
 
 
@@ -192,8 +196,10 @@ def update_from_wire(m: pb.WatchFrame) -> Update:
     return Update(
         **at,
         snapshot=tuple(map(position_from_wire, part.positions)),
+        snapshot_campaigns=tuple(map(campaign_from_wire, part.campaigns)),
+        snapshot_marks=tuple(map(mark_from_wire, part.marks)),
         snapshot_total=part.total,
-        starts_snapshot=part.first == 0,
+        starts_snapshot=part.first == 0 and part.beside == 0,
         ends_snapshot=part.is_last,
     )
 

@@ -15,7 +15,16 @@ from hotbook_shared.book import Book, Picture
 from hotbook_shared.book.book import Undo
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.pb import records_pb2 as raw
-from hotbook_shared.record import Change, ChangeKind, Record, record_from
+from hotbook_shared.record import (
+    CampaignRecord,
+    Change,
+    ChangeKind,
+    MarkRecord,
+    Record,
+    campaign_record_from,
+    mark_record_from,
+    record_from,
+)
 
 DRIFT = 1e-4
 """By how much two clocks may run apart: far more than quartz does."""
@@ -27,6 +36,12 @@ it may want it."""
 INFINITY = float("inf")
 
 KINDS = frozenset(ChangeKind)
+CARRIES = {
+    ChangeKind.SAVED: ["position"],
+    ChangeKind.CAMPAIGN_SAVED: ["campaign"],
+    ChangeKind.MARKED: ["price_mark"],
+}
+"""What changes have with them; others nothing."""
 
 
 def heartbeat_ms(patience_ms: float) -> int:
@@ -129,6 +144,32 @@ class Freshness:
         return max(self._known_s, self._newest_s + self._base_s)
 
 
+class Snapshot:
+    """A snapshot as its parts come."""
+
+    def __init__(self) -> None:
+        self._positions: list[Record] = []
+        self._campaigns: list[CampaignRecord] = []
+        self._marks: list[MarkRecord] = []
+
+    def add(self, part: raw.SnapshotPart) -> None:
+        beside = len(self._campaigns) + len(self._marks)
+        if (part.first, part.beside) != (len(self._positions), beside):
+            raise OutOfStep(
+                f"{part.first} positions and {part.beside} others came before this part, not "
+                f"{len(self._positions)} and {beside}"
+            )
+        self._positions += map(record_from, part.positions)
+        self._campaigns += map(campaign_record_from, part.campaigns)
+        self._marks += map(mark_record_from, part.marks)
+
+    def book(self, revision: int, total: int) -> Book:
+        """When its last part has come."""
+        if len(self._positions) != total:
+            raise OutOfStep(f"a snapshot of {total} positions has {len(self._positions)}")
+        return Book(self._positions, revision, self._campaigns, self._marks)
+
+
 class Follower:
     """A book that follows another, or a part of it. One thread at a time gives it frames.
 
@@ -153,7 +194,7 @@ class Follower:
         self.confirmed = -1
         """The last revision at which the sender's digest of the whole book was ours."""
         self._is_whole = not self.cursor.hotkeys and not open_only
-        self._parts: list[Record] = []
+        self._snapshot = Snapshot()
 
     def take_in(self, frame: raw.WatchFrame) -> list[Change] | None:
         """Lets a frame have its effect. Returns its changes; None where the book is another now.
@@ -188,17 +229,13 @@ class Follower:
     def _collect(self, frame: raw.WatchFrame) -> Book | None:
         """Takes in a part of a snapshot. Gives its book where it was the last."""
         part = frame.snapshot
-        if part.first == 0:
-            self._parts = []
-        if part.first != len(self._parts):
-            raise OutOfStep(f"{part.first} positions came before this part, not {len(self._parts)}")
-        self._parts += map(record_from, part.positions)
+        if part.first == 0 and part.beside == 0:
+            self._snapshot = Snapshot()
+        self._snapshot.add(part)
         if not part.is_last:
             return None
-        if len(self._parts) != part.total:
-            raise OutOfStep(f"a snapshot of {part.total} positions has {len(self._parts)}")
-        book, self._parts = Book(self._parts, frame.revision), []
-        return book
+        whole, self._snapshot = self._snapshot, Snapshot()
+        return whole.book(frame.revision, part.total)
 
     def _apply(self, frame: raw.WatchFrame) -> list[Change]:
         if self.picture is None:
@@ -224,14 +261,24 @@ class Follower:
 
     def _change(self, sent: raw.Change) -> Change:
         number = int(sent.kind)
-        if number not in KINDS or sent.HasField("position") != (number == ChangeKind.SAVED):
+        carried = [name for name in ("position", "campaign", "price_mark") if sent.HasField(name)]
+        if number not in KINDS or carried != CARRIES.get(ChangeKind(number), []):
             raise OutOfStep(f"change {sent.revision} is of a kind that is not known here")
-        kind = ChangeKind(number)
-        key = sent.hotkey if kind is ChangeKind.CLEARED else sent.position_uuid
-        record = record_from(sent.position) if sent.HasField("position") else None
-        if record is not None and self.cursor.open_only and not record.is_open:
-            kind, record = ChangeKind.REMOVED, None
-        return Change(sent.revision, kind, key, record, sent.hotkey, sent.was_open)
+        kind, key = ChangeKind(number), sent.position_uuid or sent.campaign_id
+        record = campaign = mark = None
+        if kind is ChangeKind.SAVED:
+            record = record_from(sent.position)
+            if self.cursor.open_only and not record.is_open:
+                kind, record = ChangeKind.REMOVED, None
+        elif kind is ChangeKind.CAMPAIGN_SAVED:
+            campaign = campaign_record_from(sent.campaign)
+        elif kind is ChangeKind.MARKED:
+            mark = mark_record_from(sent.price_mark)
+            key = mark.trade_pair
+        elif kind is ChangeKind.CLEARED:
+            key = sent.hotkey
+        said = sent.hotkey, sent.was_open
+        return Change(sent.revision, kind, key, record, *said, campaign, mark)
 
     def _check_step(self, frame: raw.WatchFrame, at: int) -> None:
         """A frame says what the book is at after it: of a whole one, just what its changes say."""

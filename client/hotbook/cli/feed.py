@@ -11,9 +11,13 @@ import msgspec
 import hotbook as api
 from hotbook.cli import show
 from hotbook.cli.app import Asked, command
+from hotbook_shared.campaign import Campaign
+from hotbook_shared.market import Mark
 
-WORDS = {api.ChangeKind.REMOVED: "removed", api.ChangeKind.CLEARED: "cleared"}
-STYLES = {"opened": "green", "closed": "yellow", "removed": "red", "cleared": "red"}
+STYLES = {
+    "opened": "green", "closed": "yellow", "removed": "red", "cleared": "red",
+    "campaign": "cyan", "mark": "blue",
+}  # fmt: skip
 
 
 @command("watch", "Follows the book as it changes.", timeout_s=30)
@@ -100,12 +104,27 @@ def _lines(update: api.Update, as_json: bool) -> Iterator[str]:
             yield f"the book at revision {update.revision:,}: {count}"
         for position in update.snapshot:
             yield _line(update.revision, "open" if position.is_open else "is closed", position)
-    for change in update.changes:
-        if change.position is not None:
-            yield _line(change.revision, _what(change, change.position), change.position)
-        else:
-            whose = change.hotkey or "every hotkey"
-            yield _told(change.revision, WORDS[change.kind], whose, change.position_uuid)
+        for campaign in update.snapshot_campaigns:
+            yield _campaign(update.revision, campaign)
+        for mark in update.snapshot_marks:
+            yield _mark(update.revision, mark)
+    yield from map(_change, update.changes)
+
+
+def _change(change: api.Change) -> str:
+    """What happened, in one line."""
+    revision = change.revision
+    if change.position is not None:
+        return _line(revision, _what(change, change.position), change.position)
+    if change.campaign is not None:
+        return _campaign(revision, change.campaign)
+    if change.price_mark is not None:
+        return _mark(revision, change.price_mark)
+    if change.kind is api.ChangeKind.CLEARED:
+        return _told(revision, "cleared", change.hotkey or "every hotkey")
+    if change.kind is api.ChangeKind.CAMPAIGN_REMOVED:
+        return _told(revision, "removed", change.hotkey, "campaign", change.campaign_id)
+    return _told(revision, "removed", change.hotkey, change.position_uuid)
 
 
 def _what(change: api.Change, position: api.Position) -> str:
@@ -130,6 +149,23 @@ def _line(revision: int, what: str, position: api.Position) -> str:
     )
 
 
-def _told(revision: int, what: str, hotkey: str, *others: str) -> str:
+def _campaign(revision: int, campaign: Campaign) -> str:
+    return _told(
+        revision,
+        "campaign",
+        campaign.hotkey,
+        f"{campaign.trade_pair:8}",
+        f"{campaign.state:9}",
+        show.counted(campaign.pattern_count, "pattern"),
+        f"v{campaign.version}",
+        campaign.campaign_id,
+    )
+
+
+def _mark(revision: int, mark: Mark) -> str:
+    return _told(revision, "mark", f"{mark.trade_pair:8}", f"{mark.price:f}", show.moment(mark.at))
+
+
+def _told(revision: int, what: str, whose: str, *others: str) -> str:
     word = click.style(f"{what:9}", fg=STYLES.get(what))
-    return "  ".join((f"{revision:>9,}", word, hotkey, *filter(None, others)))
+    return "  ".join((f"{revision:>9,}", word, whose, *filter(None, others)))

@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 
 from hotbook_server.config import Settings
-from hotbook_server.feed import Part, Published, mark_of
-from hotbook_server.frames import FRAME_BYTES, pieces
+from hotbook_server.feed import OF_POSITIONS, Part, Published, mark_of
+from hotbook_server.frames import FRAME_BYTES, pieces, snapshot_parts
 from hotbook_server.keeper import Keeper
 from hotbook_server.rpc import shape
 from hotbook_server.rpc.guard import Call
@@ -19,7 +19,7 @@ from hotbook_shared.errors import FellBehind, InvalidArgument
 from hotbook_shared.following import HEARTBEAT_LEAST_MS
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.pb import records_pb2 as raw
-from hotbook_shared.record import ChangeKind, Record
+from hotbook_shared.record import CampaignRecord, ChangeKind, Record
 
 HEARTBEAT_MOST_MS = 60_000
 GATHER_MOST_MS = 1_000
@@ -67,12 +67,15 @@ class FeedService:
         feed = self._feed
         while True:
             self._keeper.check_working()
-            if cursor == feed.end:
+            seen, is_at_end = feed.wakings, cursor == feed.end
+            if is_at_end:
                 yield feed.heartbeat()
-            while cursor != feed.end:
+            while not is_at_end:  # what comes while a frame is on its way waits for the next waking
+                seen = feed.wakings
                 frame, cursor = feed.frame(cursor, part)
+                is_at_end = cursor == feed.end
                 yield frame
-            await feed.arrival(beat_s)
+            await feed.arrival(seen, beat_s)
             if gather_s and cursor != feed.end:
                 await asyncio.sleep(gather_s)
 
@@ -85,14 +88,12 @@ class FeedService:
     async def _snapshot(self, part: Part) -> AsyncIterator[bytes]:
         """The book as it stands at the first frame, whatever happens until the last."""
         records = self._records(part.hotkeys, open_only=part.open_only)
+        marks = list(self._keeper.book.marks.by_pair.values()) if part.is_whole else []
         now = self._feed.revision, self._feed.mark, self._feed.digest
         head = self._feed.head(*now, is_newest=False)
-        async for first, positions in self._keeper.archive.draw(pieces(records)):
+        parts = snapshot_parts(records, self._campaigns(part), marks)
+        async for snapshot in self._keeper.archive.draw(parts):
             self._keeper.check_working()
-            is_last = first + len(positions) == len(records)
-            snapshot = raw.SnapshotPart(
-                total=len(records), first=first, positions=positions, is_last=is_last
-            )
             yield raw.WatchFrame(snapshot=snapshot).SerializeToString() + head
 
     async def _has(self, revision: int, mark: str) -> bool:
@@ -196,6 +197,14 @@ class FeedService:
         held = index.values() if not hotkeys else (index.get(hotkey, {}) for hotkey in hotkeys)
         return [record for records in held for record in records.values()]
 
+    def _campaigns(self, part: Part) -> list[CampaignRecord]:
+        campaigns = self._keeper.book.campaigns
+        if part.open_only:
+            return []
+        if part.is_whole:
+            return list(campaigns.by_id.values())
+        return [one for hotkey in part.hotkeys for one in campaigns.by_hotkey.get(hotkey, ())]
+
     def _part(self, request: pb.WatchRequest | pb.ListChangedRequest) -> Part:
         shape.check_hotkeys(request.hotkeys, self._settings.hotkeys_max)
         open_only = isinstance(request, pb.WatchRequest) and request.open_only
@@ -231,12 +240,12 @@ def _of(record: Record | None, hotkeys: frozenset[str]) -> Record | None:
 
 
 def _note(changed: dict[str, None], commits: Iterable[Published], hotkeys: frozenset[str]) -> bool:
-    """Adds the uuids that commits are about. False where one is a clear."""
+    """Adds the uuids of positions that commits are about. False where one is a clear."""
     for commit in commits:
         for change in commit.changes:
             if change.kind is ChangeKind.CLEARED:
                 if not hotkeys or not change.key or change.key in hotkeys:
                     return False
-            elif not hotkeys or change.hotkey in hotkeys:
+            elif change.kind in OF_POSITIONS and (not hotkeys or change.hotkey in hotkeys):
                 changed[change.key] = None
     return True

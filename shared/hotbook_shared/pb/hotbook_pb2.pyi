@@ -1035,20 +1035,22 @@ class WatchFrame(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., mark: _Optional[str] = ..., as_of_ms: _Optional[int] = ..., is_newest: _Optional[bool] = ..., changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., snapshot: _Optional[_Union[SnapshotPart, _Mapping]] = ..., digest: _Optional[str] = ..., lag_ms: _Optional[int] = ...) -> None: ...
 
 class SnapshotPart(_message.Message):
-    __slots__ = ("total", "first", "positions", "is_last", "campaigns", "marks")
+    __slots__ = ("total", "first", "positions", "is_last", "campaigns", "marks", "beside")
     TOTAL_FIELD_NUMBER: _ClassVar[int]
     FIRST_FIELD_NUMBER: _ClassVar[int]
     POSITIONS_FIELD_NUMBER: _ClassVar[int]
     IS_LAST_FIELD_NUMBER: _ClassVar[int]
     CAMPAIGNS_FIELD_NUMBER: _ClassVar[int]
     MARKS_FIELD_NUMBER: _ClassVar[int]
+    BESIDE_FIELD_NUMBER: _ClassVar[int]
     total: int
     first: int
     positions: _containers.RepeatedCompositeFieldContainer[Position]
     is_last: bool
     campaigns: _containers.RepeatedCompositeFieldContainer[Campaign]
     marks: _containers.RepeatedCompositeFieldContainer[Mark]
-    def __init__(self, total: _Optional[int] = ..., first: _Optional[int] = ..., positions: _Optional[_Iterable[_Union[Position, _Mapping]]] = ..., is_last: _Optional[bool] = ..., campaigns: _Optional[_Iterable[_Union[Campaign, _Mapping]]] = ..., marks: _Optional[_Iterable[_Union[Mark, _Mapping]]] = ...) -> None: ...
+    beside: int
+    def __init__(self, total: _Optional[int] = ..., first: _Optional[int] = ..., positions: _Optional[_Iterable[_Union[Position, _Mapping]]] = ..., is_last: _Optional[bool] = ..., campaigns: _Optional[_Iterable[_Union[Campaign, _Mapping]]] = ..., marks: _Optional[_Iterable[_Union[Mark, _Mapping]]] = ..., beside: _Optional[int] = ...) -> None: ...
 
 class ListChangedRequest(_message.Message):
     __slots__ = ("since_revision", "open_too", "hotkeys", "mark")

@@ -177,20 +177,22 @@ class WatchFrame(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., mark: _Optional[str] = ..., as_of_ms: _Optional[int] = ..., is_newest: _Optional[bool] = ..., changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ..., snapshot: _Optional[_Union[SnapshotPart, _Mapping]] = ..., digest: _Optional[str] = ..., lag_ms: _Optional[int] = ...) -> None: ...
 
 class SnapshotPart(_message.Message):
-    __slots__ = ("total", "first", "positions", "is_last", "campaigns", "marks")
+    __slots__ = ("total", "first", "positions", "is_last", "campaigns", "marks", "beside")
     TOTAL_FIELD_NUMBER: _ClassVar[int]
     FIRST_FIELD_NUMBER: _ClassVar[int]
     POSITIONS_FIELD_NUMBER: _ClassVar[int]
     IS_LAST_FIELD_NUMBER: _ClassVar[int]
     CAMPAIGNS_FIELD_NUMBER: _ClassVar[int]
     MARKS_FIELD_NUMBER: _ClassVar[int]
+    BESIDE_FIELD_NUMBER: _ClassVar[int]
     total: int
     first: int
     positions: _containers.RepeatedScalarFieldContainer[bytes]
     is_last: bool
     campaigns: _containers.RepeatedScalarFieldContainer[bytes]
     marks: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, total: _Optional[int] = ..., first: _Optional[int] = ..., positions: _Optional[_Iterable[bytes]] = ..., is_last: _Optional[bool] = ..., campaigns: _Optional[_Iterable[bytes]] = ..., marks: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    beside: int
+    def __init__(self, total: _Optional[int] = ..., first: _Optional[int] = ..., positions: _Optional[_Iterable[bytes]] = ..., is_last: _Optional[bool] = ..., campaigns: _Optional[_Iterable[bytes]] = ..., marks: _Optional[_Iterable[bytes]] = ..., beside: _Optional[int] = ...) -> None: ...
 
 class ChangedFrame(_message.Message):
     __slots__ = ("revision", "is_whole", "total", "positions", "removed", "mark")
