@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from hotbook import Position
 from hotbook_server.clock import SystemClock
 from hotbook_server.config import Settings
 from hotbook_server.feed import Feed, Part
@@ -17,7 +18,7 @@ from hotbook_shared.errors import FellBehind, QueueFull
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.pb import records_pb2 as raw
 from hotbook_shared.record import Change, Record, hold
-from tests.changes import Changing, change_of
+from tests.changes import Changing, campaign, change_of, price_mark
 from tests.conftest import FakeClock
 from tests.make import closed, leg, order, position, record
 
@@ -85,16 +86,23 @@ def test_the_ring_holds_the_newest_changes_up_to_its_bound(make_feed: MakeFeed, 
         assert feed.seek(oldest - 1) is None
 
 
+def heavy_change(revision: int, made: Position, size: int) -> Change:
+    """A position, or a campaign that is about as large."""
+    if revision % 2:
+        return Change.saved(record(made, 1, revision))
+    return Change.campaign_saved(campaign("c1", revision, failure_reason="x" * (size - 60)))
+
+
 def test_the_ring_is_bounded_in_bytes_as_well(make_feed: MakeFeed) -> None:
-    """However few the changes, their positions take no more than feed_max_bytes, encoded copies
-    for watchers included."""
+    """However few the changes, their positions and campaigns take no more than feed_max_bytes,
+    encoded copies for watchers included."""
     feed = make_feed(feed_max_bytes=80_000)
     heavy = position(orders=tuple(order(n, extra={"weight": "x" * 1000}) for n in range(5)))
+    size = len(record(heavy).wire)
     for revision in range(1, 41):
-        feed.publish([Change.saved(record(heavy, 1, revision))], mark(revision), "")
+        feed.publish([heavy_change(revision, heavy, size)], mark(revision), "")
 
     kept = follow(feed, feed.revision - feed.changes)
-    size = len(record(heavy).wire)
     assert 30_000 // size <= len(kept) <= 40_000 // size
     assert kept[-1] == 40
 
@@ -185,6 +193,11 @@ def test_marks_tell_two_histories_apart_before_the_first_commit(make_feed: MakeF
 
 # -------------------------------------------------------------------- parts
 
+
+def campaign_saved(name: str, **said: Any) -> Change:
+    return Change.campaign_saved(campaign(name, 1, **said))
+
+
 CHANGES: list[tuple[str, Change, tuple[bool, bool, bool, bool]]] = [
     # What it is, and who gets it: ann's, bob's, what is open, what is open of ann's.
     ("opened", Change.saved(record(position("o", hotkey="ann"))), (True, False, True, True)),
@@ -210,6 +223,13 @@ CHANGES: list[tuple[str, Change, tuple[bool, bool, bool, bool]]] = [
         Change.removed(1, record(closed("c", hotkey="ann"))),
         (True, False, False, False),
     ),
+    ("ann's campaign", campaign_saved("c1", hotkey="ann"), (True, False, False, False)),
+    (
+        "ann's campaign removed",
+        Change.campaign_removed(1, campaign("c1", 1, hotkey="ann")),
+        (True, False, False, False),
+    ),
+    ("a mark", Change.marked(price_mark("BTCUSD", "1.5", 1)), (False, False, False, False)),
     ("bob cleared", Change.cleared(1, "bob"), (False, True, True, False)),
     ("all cleared", Change.cleared(1, ""), (True, True, True, True)),
 ]
@@ -225,7 +245,8 @@ PARTS = (
 def test_each_part_gets_what_concerns_it(
     make_feed: MakeFeed, _: str, change: Change, who: tuple[bool, ...]
 ) -> None:
-    """A part hears of its hotkeys; of what is not open only that it is so no longer."""
+    """A part hears of its hotkeys; of what is not open only that it is so no longer. Campaigns are
+    nothing open, and marks nobody's."""
     feed = make_feed()
     feed.publish([change], mark(1), "")
 
@@ -245,6 +266,12 @@ def test_a_frame_says_what_a_watcher_needs(make_feed: MakeFeed, clock: FakeClock
     feed.publish(
         [Change.saved(now, was), Change.removed(3, now), Change.cleared(4, "hk")], "m4", "d4"
     )
+    plan, price = campaign("c1", 5), price_mark("BTCUSD", "1.5", 7)
+    feed.publish(
+        [Change.campaign_saved(plan), Change.campaign_removed(6, plan), Change.marked(price)],
+        "m7",
+        "d7",
+    )
     [frame] = read(feed, feed.first)
 
     assert [(c.revision, c.kind, c.position_uuid, c.hotkey, c.was_open) for c in frame.changes] == [
@@ -252,10 +279,16 @@ def test_a_frame_says_what_a_watcher_needs(make_feed: MakeFeed, clock: FakeClock
         (2, pb.CHANGE_SAVED, "o", "hk", True),
         (3, pb.CHANGE_REMOVED, "o", "hk", False),
         (4, pb.CHANGE_CLEARED, "", "hk", False),
+        (5, pb.CHANGE_CAMPAIGN_SAVED, "", "hk", False),
+        (6, pb.CHANGE_CAMPAIGN_REMOVED, "", "hk", False),
+        (7, pb.CHANGE_MARKED, "", "", False),
     ]
     assert [c.position for c in frame.changes[:2]] == [was.wire, now.wire]
     assert not any(c.HasField("position") for c in frame.changes[2:])
-    assert (frame.revision, frame.mark, frame.digest, frame.is_newest) == (4, "m4", "d4", True)
+    assert [c.campaign_id for c in frame.changes] == ["", "", "", "", "c1", "c1", ""]
+    assert [c.campaign for c in frame.changes if c.HasField("campaign")] == [plan.wire]
+    assert [c.price_mark for c in frame.changes if c.HasField("price_mark")] == [price.wire]
+    assert (frame.revision, frame.mark, frame.digest, frame.is_newest) == (7, "m7", "d7", True)
     assert frame.as_of_ms == clock.ms
 
 
@@ -371,9 +404,10 @@ async def test_watchers_are_woken_no_more_often_than_the_settings_say(
 
     async def watch(number: int) -> None:
         with feed.watching():
-            cursor = feed.first
+            cursor, seen = feed.first, feed.wakings
             while feed.revision < last or cursor != feed.end:
-                await feed.arrival(10)
+                await feed.arrival(seen, 10)
+                seen = feed.wakings
                 woken[number] += 1
                 while cursor != feed.end:
                     _, cursor = feed.frame(cursor, WHOLE)
@@ -399,7 +433,7 @@ async def test_a_lone_change_is_told_at_once(make_feed: MakeFeed, clock: FakeClo
     feed = make_feed(watch_frame_ms=60_000.0)
     clock.move(60_000)
     with feed.watching():
-        waiting = asyncio.create_task(feed.arrival(30))
+        waiting = asyncio.create_task(feed.arrival(feed.wakings, 30))
         await asyncio.sleep(0)
         publish(feed, 1)
         async with asyncio.timeout(5):
@@ -411,5 +445,5 @@ async def test_waiting_for_news_has_an_end(make_feed: MakeFeed) -> None:
     feed = make_feed()
     with feed.watching():
         async with asyncio.timeout(5):
-            await feed.arrival(0.01)
+            await feed.arrival(feed.wakings, 0.01)
     assert raw.WatchFrame.FromString(feed.heartbeat()).is_newest

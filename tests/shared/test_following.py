@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
+from hotbook_server import frames as framing
 from hotbook_server.config import load_settings
 from hotbook_server.feed import Feed, Part
-from hotbook_server.frames import pieces
+from hotbook_server.frames import snapshot_parts
 from hotbook_shared.book import Book
 from hotbook_shared.following import Cursor, Follower, Freshness, OutOfStep
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.pb import records_pb2 as raw
-from tests.changes import Changing, part_of, wires
+from tests.changes import Changing, beside, campaign, part_of, price_mark, wires
 from tests.conftest import FakeClock
 from tests.make import closed, position, record
 
@@ -165,6 +166,22 @@ def test_clocks_that_drift_apart_are_never_far_wrong(drift: float) -> None:
 
 # -------------------------------------------------------------------- what does not follow
 
+CAMPAIGN, MARKED = pb.CHANGE_CAMPAIGN_SAVED, pb.CHANGE_MARKED
+PLAN = campaign("c", 11)
+
+
+def plans(revision: int, names: Iterable[str], before: int = 0) -> raw.WatchFrame:
+    """A part of a snapshot that has campaigns alone, and is not the last."""
+    held = [campaign(name, number).wire for number, name in enumerate(names, start=before + 1)]
+    return frame(revision, snapshot=raw.SnapshotPart(campaigns=held, beside=before))
+
+
+def marks_of(revision: int, pairs: Iterable[str], before: int) -> raw.WatchFrame:
+    """The last part of a snapshot, which has marks alone."""
+    held = [price_mark(pair, "1.5", revision).wire for pair in pairs]
+    return frame(revision, snapshot=raw.SnapshotPart(marks=held, beside=before, is_last=True))
+
+
 WHOLE: dict[str, Any] = {}
 SOME: dict[str, Any] = {"hotkeys": ["hk"]}
 OUT_OF_STEP: dict[str, tuple[dict[str, Any], list[raw.WatchFrame]]] = {
@@ -187,6 +204,18 @@ OUT_OF_STEP: dict[str, tuple[dict[str, Any], list[raw.WatchFrame]]] = {
     "no kind": (WHOLE, [frame(11, change(11, kind=0))]),
     "saved, and no position": (WHOLE, [frame(11, change(11, position=None))]),
     "removed, and a position": (WHOLE, [frame(11, change(11, kind=REMOVED))]),
+    "a campaign with a position": (
+        WHOLE,
+        [frame(11, change(11, kind=CAMPAIGN, campaign=PLAN.wire))],
+    ),
+    "a campaign without one": (WHOLE, [frame(11, change(11, kind=CAMPAIGN, position=None))]),
+    "a mark with a campaign": (
+        WHOLE,
+        [frame(11, change(11, kind=MARKED, position=None, campaign=PLAN.wire))],
+    ),
+    "a part with campaigns twice": (WHOLE, [plans(20, "cd"), plans(20, "e", 2), plans(20, "e", 2)]),
+    "campaigns without those before": (WHOLE, [plans(20, "cd"), plans(20, "e", 3)]),
+    "marks without the campaigns before": (WHOLE, [plans(20, "cd"), marks_of(20, "B", 1)]),
     "a snapshot from its middle": (WHOLE, [part(20, "c", first=1)]),
     "a snapshot with a gap": (WHOLE, [part(20, "c", total=9), part(20, "d", first=2, total=9)]),
     "a part twice": (
@@ -259,6 +288,18 @@ def test_a_snapshot_that_breaks_off_shows_nothing_and_begins_anew() -> None:
     assert follower.picture is not None
     assert set(wires(follower.picture)) == set("wxyz")
     assert (follower.picture.revision, follower.snapshots) == (21, 2)
+
+
+def test_campaigns_and_marks_may_come_in_parts_of_their_own() -> None:
+    """Of a book without positions as well, where a part says no more than how many came before."""
+    follower = filled()
+    for one in (plans(20, "xyz"), plans(20, "cd"), plans(20, "e", 2)):
+        assert follower.take_in(one) == [], "it is not complete"
+    assert follower.take_in(marks_of(20, "BE", 3)) is None, "the book is another now"
+
+    book = follower.book
+    assert (set(book.campaigns.by_id), set(book.marks.by_pair)) == (set("cde"), set("BE"))
+    assert (wires(book), book.revision) == ({}, 20)
 
 
 def test_a_snapshot_may_lead_back() -> None:
@@ -344,14 +385,16 @@ class Leader:
             if (not part.hotkeys or one.hotkey in part.hotkeys)
             and (one.is_open or not part.open_only)
         ]
-        for start in range(0, max(len(records), 1), 3):
-            for _, positions in pieces(records[start : start + 3]):
-                is_last = start + len(positions) == len(records)
-                snapshot = raw.SnapshotPart(
-                    total=len(records), first=start, positions=positions, is_last=is_last
-                )
-                yield raw.WatchFrame(snapshot=snapshot).SerializeToString() + head
-                pause()
+        held = self.book.campaigns.by_id.values()
+        campaigns = [
+            one
+            for one in held
+            if (not part.hotkeys or one.hotkey in part.hotkeys) and not part.open_only
+        ]
+        marks = list(self.book.marks.by_pair.values()) if part.is_whole else []
+        for snapshot in snapshot_parts(records, campaigns, marks):
+            yield raw.WatchFrame(snapshot=snapshot).SerializeToString() + head
+            pause()
 
 
 FOLLOWED: list[dict[str, Any]] = [
@@ -366,27 +409,34 @@ FOLLOWED: list[dict[str, Any]] = [
 @pytest.mark.parametrize("asked", FOLLOWED, ids=str)
 @pytest.mark.parametrize("seed", range(6))
 def test_a_follower_has_what_a_look_at_every_position_gives(
-    asked: dict[str, Any], seed: int
+    asked: dict[str, Any], seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever happens, wherever the connection breaks, however little the ring keeps: after each
-    frame the follower's part is that of the book at the frame's revision, indexes and all."""
+    frame the follower's part is that of the book at the frame's revision, indexes and all; and so
+    are its campaigns and marks."""
+    monkeypatch.setattr(framing, "FRAME_BYTES", 600)  # a snapshot has many parts
     leader = Leader(seed, changes_max=random.Random(seed).choice([5, 30, 1000]))
     chance = random.Random(seed)
     follower = Follower(**asked)
-    due = {0: part_of(leader.book, (), open_only=False)}
     hotkeys, open_only = asked.get("hotkeys", ()), asked.get("open_only", False)
+    due: dict[int, tuple[dict[str, bytes], ...]] = {0: ({}, {})}
 
     def go_on() -> None:
         for _ in range(chance.choice([0, 0, 1, 3])):
             leader.commit()
-            due[leader.book.revision] = part_of(leader.book, hotkeys, open_only=open_only)
+            due[leader.book.revision] = (
+                part_of(leader.book, hotkeys, open_only=open_only),
+                beside(leader.book, hotkeys, open_only=open_only),
+            )
 
     for _ in range(25):
         for number, data in enumerate(leader.frames(follower.cursor.request(), go_on)):
             follower.take_in(raw.WatchFrame.FromString(data))
             if (picture := follower.picture) is not None:
-                assert wires(picture) == due[picture.revision]
+                positions, others = due[picture.revision]
+                assert (wires(picture), beside(follower.book)) == (positions, others)
                 assert list(picture.problems()) == []
+                assert list(follower.book.problems()) == []
             if number > 2 and chance.random() < 0.15:
                 break
         go_on()
@@ -415,5 +465,7 @@ def test_what_a_follower_tells_of_leads_another_book_the_same_way(asked: dict[st
             copy.apply(one)
         assert follower.picture is not None
         assert wires(copy) == wires(follower.picture)
+        assert beside(copy) == beside(follower.book)
+        assert copy.digest == follower.picture.digest
         if follower.picture.revision >= 300:
             break
