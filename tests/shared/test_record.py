@@ -155,4 +155,7 @@ def test_the_kinds_of_changes_keep_their_numbers() -> None:
         "SAVED": 1,
         "REMOVED": 2,
         "CLEARED": 3,
+        "CAMPAIGN_SAVED": 4,
+        "CAMPAIGN_REMOVED": 5,
+        "MARKED": 6,
     }
