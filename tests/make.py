@@ -9,7 +9,16 @@ import msgspec
 
 from hotbook import Order, Position, Side
 from hotbook_server.commands import Save
-from hotbook_shared.record import Record, record_from, seal
+from hotbook_shared.pb import hotbook_pb2 as pb
+from hotbook_shared.record import (
+    CampaignRecord,
+    MarkRecord,
+    Record,
+    campaign_record_from,
+    mark_record_from,
+    record_from,
+    seal,
+)
 from hotbook_shared.wire import position_to_wire
 
 NOW_MS = 1_800_000_000_000
@@ -72,3 +81,26 @@ def record(made: Position, version: int = 1, revision: int = 1) -> Record:
 def content(saved: Position) -> Position:
     """A position without what the server says of it: what a client may compare."""
     return msgspec.structs.replace(saved, version=0, revision=0, updated_ms=0)
+
+
+def campaign_record(campaign_id: str = "c1", revision: int = 1, **changed: Any) -> CampaignRecord:
+    """A FORMING campaign of hotkey "hk" on BTCUSD, as the Book holds it."""
+    fields: dict[str, Any] = {
+        "hotkey": "hk",
+        "trade_pair": "BTCUSD",
+        "state": pb.CAMPAIGN_FORMING,
+        "started_ms": OPEN_MS,
+        "deadline_ms": OPEN_MS + 72 * 3_600_000,
+        "created": revision,
+        "version": 1,
+    }
+    made = pb.Campaign(campaign_id=campaign_id, revision=revision, **fields | changed)
+    return campaign_record_from(made.SerializeToString())
+
+
+def mark_record(
+    trade_pair: str = "BTCUSD", revision: int = 1, price: str = "100", at_ms: int = OPEN_MS
+) -> MarkRecord:
+    """The mark of a trade pair, as the Book holds it."""
+    made = pb.Mark(trade_pair=trade_pair, price=price, at_ms=at_ms, bars=1, revision=revision)
+    return mark_record_from(made.SerializeToString())

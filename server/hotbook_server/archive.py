@@ -41,16 +41,19 @@ _wire: Look = attrgetter("wire")
 class Away(msgspec.Struct, gc=False):
     """Stands in for the bytes of a record that are on disk alone. Any thread may ask it.
 
-    `orders` has eight bytes for each order of the position, a hash of its uuid.
+    `orders` has eight bytes for each order of the position, a hash of its uuid. `realized_pnl` is
+    all that a closed leg adds to its campaign's totals; of other positions it is empty.
     """
 
     journal: Journal
     orders: bytes
+    realized_pnl: str = ""
 
     @classmethod
     def of(cls, journal: Journal, wire: bytes) -> Away:
-        orders = pb.Position.FromString(wire).orders
-        return cls(journal, b"".join([_mark(order.order_uuid.encode()) for order in orders]))
+        position = pb.Position.FromString(wire)
+        orders = b"".join([_mark(order.order_uuid.encode()) for order in position.orders])
+        return cls(journal, orders, position.realized_pnl if position.campaign_id else "")
 
     def wire_of(self, record: Record) -> bytes:
         try:

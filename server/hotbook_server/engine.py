@@ -97,7 +97,7 @@ class Engine(Keeper):
         # On this thread, for nobody is served yet: in a thread of its own, whose memory comes from
         # another arena, loading takes twice as long.
         loaded, archive = self._load(progress)
-        self._take_over(loaded, Book(loaded.records, loaded.revision), archive)
+        self._take_over(loaded, loaded.book(), archive)
         self._requests.remember(loaded.requests)
         self._writer = asyncio.create_task(self._write(), name="hotbook-writer")
         if self._settings.durability is Durability.RELAXED:
@@ -340,8 +340,7 @@ class Engine(Keeper):
         async def act() -> bool:
             before = self.book
             wrong = await asyncio.to_thread(has_problems, before)
-            records = list(before.positions.by_uuid.values())
-            self.book = await asyncio.to_thread(Book, records, before.revision)
+            self.book = await asyncio.to_thread(before.anew)
             self._ahead = self.book.copy()
             if wrong:  # watchers may have been told a wrong digest
                 self.feed.restart(self.book.revision, self._mark(), self.book.digest)
@@ -354,7 +353,7 @@ class Engine(Keeper):
             before = self.book
             wrong = await asyncio.to_thread(has_problems, before)
             loaded, archive = await self._on_journal(self._load)
-            book = await asyncio.to_thread(Book, loaded.records, loaded.revision)
+            book = await asyncio.to_thread(loaded.book)
             self._take_over(loaded, book, archive)
             same = (before.digest, before.revision) == (book.digest, book.revision)
             return wrong or not same
@@ -364,13 +363,12 @@ class Engine(Keeper):
     async def verify(self) -> tuple[Book, list[str], int]:
         async def act() -> tuple[Book, bool, Any]:
             snapshot = await self._on_journal(self.journal.snapshot)
-            agree = self._ahead.positions.by_uuid == self.book.positions.by_uuid
-            return self.book.copy(), agree, snapshot
+            return self.book.copy(), self._ahead.holds_the_same(self.book), snapshot
 
         def look() -> tuple[list[str], int]:
             with contextlib.closing(snapshot):  # here, for a caller may leave meanwhile
-                checked = snapshot.check(book.positions.by_uuid, book.revision)
-            found = book.positions.problems(in_memory_only=True)  # the store's check has the rest
+                checked = snapshot.check(book)
+            found = book.problems(in_memory_only=True)  # the store's check has the rest
             in_memory = [f"index: {problem}" for problem in found]
             return in_memory + [f"store: {p}" for p in checked.problems], checked.changes
 

@@ -17,10 +17,10 @@ from pathlib import Path
 import apsw
 import click
 import msgspec
+from google.protobuf.message import DecodeError
 
 from hotbook_server.config import BadSettings, load_settings
 from hotbook_server.journal.base import JournalBroken
-from hotbook_server.journal.rows import read_records
 from hotbook_server.journal.snapshot import SqliteSnapshot
 from hotbook_server.journal.store import (
     STORE_NAME,
@@ -30,7 +30,9 @@ from hotbook_server.journal.store import (
     make_folder,
     migrations,
 )
+from hotbook_server.journal.tables import read_held
 from hotbook_shared.bar import LateBar
+from hotbook_shared.book import Book
 from hotbook_shared.disk import sync
 
 EXIT_REFUSED = 4
@@ -58,7 +60,7 @@ def inspect_backup(backup: Path, bar: LateBar) -> Contents:
             return _inspect(connection, backup, bar)
         finally:
             connection.close()
-    except (apsw.Error, UnicodeDecodeError, JournalBroken) as error:
+    except (apsw.Error, DecodeError, UnicodeDecodeError, JournalBroken) as error:
         raise CannotRestore(f"{backup} is not a store of hotbook: {error}") from error
 
 
@@ -71,19 +73,19 @@ def _inspect(connection: apsw.Connection, backup: Path, bar: LateBar) -> Content
     sound = connection.execute("PRAGMA integrity_check").get
     if sound != "ok":
         raise CannotRestore(f"{backup} is damaged: {sound}")
-    records, damaged = read_records(connection, bar)
-    if damaged:
-        raise CannotRestore(f"{backup} is damaged: {damaged[0][1]} (row {damaged[0][0]})")
+    held = read_held(connection, bar)
+    for table, row, reason in held.damaged:
+        raise CannotRestore(f"{backup} is damaged: {reason} (row {row} of {table.name})")
     revision = connection.execute("SELECT max(revision) FROM changes").get or 0
-    revision = max(revision, max((record.revision for record in records), default=0))
+    book = Book(held.positions, max(revision, held.newest), held.campaigns, held.marks)
     checked = SqliteSnapshot(backup)
     try:
-        problems = checked.check({r.position_uuid: r for r in records}, revision).problems
+        problems = checked.check(book).problems
     finally:
         checked.close()
     if problems:
         raise CannotRestore(f"{backup} is damaged: {problems[0]}")
-    return Contents(len(records), revision)
+    return Contents(len(held.positions), book.revision)
 
 
 def restore(backup: Path, folder: Path, *, overwrite: bool) -> Path | None:

@@ -60,7 +60,8 @@ class Holder(Protocol):
     """What stands in for the wire bytes of a record: it knows where they are, or more of them.
 
     What a record says never changes, whoever holds its bytes. A holder that has to read them
-    raises a HotbookError where it cannot.
+    raises a HotbookError where it cannot; of a leg it has the `realized_pnl` at hand, for totals
+    are reckoned without a disk.
     """
 
     def wire_of(self, record: Record) -> bytes: ...

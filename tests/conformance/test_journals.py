@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ from hotbook_server.journal.base import Batch, Journal, KeptRequest
 from hotbook_server.journal.memory import MemoryJournal
 from hotbook_server.journal.sqlite import SqliteJournal
 from hotbook_shared.book import Book
+from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.record import Change, ChangeKind, Record
-from tests.make import closed, leg, position, record
+from tests.make import campaign_record, closed, leg, mark_record, position, record
 
 Open = Callable[[], Journal]
 
@@ -47,8 +49,7 @@ def write(journal: Journal, *changes: Change) -> None:
 
 
 def book_in(journal: Journal) -> Book:
-    loaded = journal.load()
-    return Book(loaded.records, loaded.revision)
+    return journal.load().book()
 
 
 def expected(*changes: Change) -> Book:
@@ -61,12 +62,20 @@ def expected(*changes: Change) -> Book:
 def check(journal: Journal, book: Book) -> list[str]:
     snapshot = journal.snapshot()
     try:
-        return snapshot.check(book.positions.by_uuid, book.revision).problems
+        return snapshot.check(book).problems
     finally:
         snapshot.close()
 
 
-SEQUENCES = {
+def campaign(revision: int, campaign_id: str = "c1", **changed: object) -> Change:
+    return Change.campaign_saved(campaign_record(campaign_id, revision, **changed))
+
+
+def dropped(revision: int) -> Change:
+    return Change.campaign_removed(revision, campaign_record())
+
+
+SEQUENCES: dict[str, tuple[Change, ...]] = {
     "nothing": (),
     "one": (saved(1, position("A")),),
     "opened, closed": (saved(1, position("A")), saved(2, closed("A"), 2)),
@@ -100,6 +109,38 @@ SEQUENCES = {
         Change(2, ChangeKind.CLEARED, ""),
         saved(3, position("B")),
     ),
+    "a campaign saved, changed": (campaign(1), campaign(2, state=pb.CAMPAIGN_ACTIVE)),
+    "a campaign removed": (campaign(1), dropped(2)),
+    "a campaign removed, and saved by another": (
+        campaign(1),
+        dropped(2),
+        campaign(3, hotkey="other", trade_pair="ETHUSD"),
+    ),
+    "a campaign and its legs": (
+        campaign(1),
+        saved(2, leg("L")),
+        saved(3, closed("L", campaign_id="c1", realized_pnl=Decimal("1.5")), 2),
+        campaign(4, state=pb.CAMPAIGN_COMPLETED, version=2),
+    ),
+    "marked, and marked again": (
+        Change.marked(mark_record("BTCUSD", 1)),
+        Change.marked(mark_record("ETHUSD", 2)),
+        Change.marked(mark_record("BTCUSD", 3, "101")),
+    ),
+    "one hotkey cleared, campaigns with it": (
+        campaign(1),
+        campaign(2, "c2", hotkey="other"),
+        saved(3, leg("L")),
+        Change.marked(mark_record("BTCUSD", 4)),
+        Change.cleared(5, "hk"),
+    ),
+    "all cleared but marks, and begun anew": (
+        Change.marked(mark_record("BTCUSD", 1)),
+        campaign(2),
+        Change.cleared(3, ""),
+        campaign(4),
+        Change.marked(mark_record("BTCUSD", 5, "99")),
+    ),
 }
 
 
@@ -118,7 +159,8 @@ def test_what_is_written_is_what_is_loaded(reopen: Open, name: str, at_once: boo
         opened = reopen() if restarted else journal
         book = book_in(opened)
         assert (book.digest, book.revision) == (due.digest, due.revision)
-        assert book.positions.by_uuid.keys() == due.positions.by_uuid.keys()
+        assert book.holds_the_same(due)
+        assert not list(book.problems())
         assert check(opened, book) == []
 
 
@@ -154,23 +196,59 @@ def test_a_snapshot_stays_as_it_was(reopen: Open) -> None:
 
     write(journal, saved(2, closed("A"), 2))
 
-    assert snapshot.check(book.positions.by_uuid, 1).problems == []
+    assert snapshot.check(book).problems == []
     snapshot.close()
 
 
+def _differing(one: Book) -> Iterator[Book]:
+    """A book with one thing too few, too many or other, of each kind."""
+    others: list[Callable[[Book], object]] = [
+        lambda book: book.positions.put("B", None),
+        lambda book: book.positions.put("C", record(closed("C"))),
+        lambda book: book.positions.put("B", record(closed("B"), version=2)),
+        lambda book: book.campaigns.put("c1", None),
+        lambda book: book.campaigns.put("c2", campaign_record("c2")),
+        lambda book: book.campaigns.put("c1", campaign_record("c1", 3, version=2)),
+        lambda book: book.marks.put("BTCUSD", None),
+        lambda book: book.marks.put("ETHUSD", mark_record("ETHUSD")),
+        lambda book: book.marks.put("BTCUSD", mark_record("BTCUSD", 4, "99")),
+    ]
+    for change in others:
+        other = one.copy()
+        change(other)
+        yield other
+
+
 def test_a_check_sees_a_book_that_differs(reopen: Open) -> None:
-    """A position too few, too many or other is a problem."""
+    """A position, a campaign or a mark too few, too many or other is a problem."""
     journal = reopen()
-    write(journal, saved(1, position("A")), saved(2, closed("B")))
-    records = book_in(journal).positions.by_uuid
-    for other in (
-        {"A": records["A"]},
-        {**records, "C": record(closed("C"))},
-        {**records, "B": record(closed("B"), version=2)},
-    ):
-        snapshot = journal.snapshot()
-        assert snapshot.check(other, 2).problems
-        snapshot.close()
+    mark = Change.marked(mark_record("BTCUSD", 4))
+    write(journal, saved(1, position("A")), saved(2, closed("B")), campaign(3), mark)
+    book = book_in(journal)
+    assert check(journal, book) == []
+    for other in _differing(book):
+        assert check(journal, other)
+        assert not book.holds_the_same(other)
+
+
+def test_commits_are_given_back_as_they_were_written(tmp_path: Path) -> None:
+    """Whatever they save, remove, clear or mark, before a restart and after it."""
+    made = record(position("A"), 1, 3)
+    batches = [
+        (campaign(1), Change.marked(mark_record("BTCUSD", 2)), Change.saved(made)),
+        (campaign(4, state=pb.CAMPAIGN_ACTIVE, version=2), Change.removed(5, made)),
+        (dropped(6), Change.marked(mark_record("ETHUSD", 7)), Change.cleared(8, "hk")),
+    ]
+    journal = SqliteJournal(tmp_path)
+    for batch in batches:
+        write(journal, *batch)
+    for _ in range(2):
+        commits = journal.commits(0, 10**6)
+        assert [tuple(commit.changes) for commit in commits] == batches
+        assert commits[-1].link == journal.link
+        journal.close()
+        journal = SqliteJournal(tmp_path)
+    journal.close()
 
 
 @pytest.mark.parametrize("name", SEQUENCES)

@@ -165,7 +165,7 @@ class Author:
     def __init__(self, journal: Journal) -> None:
         loaded = journal.load()
         self.journal = journal
-        self.book = Book(loaded.records, loaded.revision)
+        self.book = loaded.book()
         self.requests = list(loaded.requests)
         self._sequence = max((kept.sequence for kept in loaded.requests), default=0)
 
@@ -184,11 +184,17 @@ class Author:
         self.requests += [request for request, _ in kept]
         self._sequence += len(kept)
 
+    def write(self, *changes: Change) -> None:
+        """Changes that no command stands behind, in one batch."""
+        for change in changes:
+            self.book.apply(change)
+        self.journal.append(Batch(changes, [], NOW_MS))
+
     def problems(self) -> list[str]:
         """What a check of the journal against the book finds."""
         snapshot = self.journal.snapshot()
         try:
-            return snapshot.check(self.book.positions.by_uuid, self.book.revision).problems
+            return snapshot.check(self.book).problems
         finally:
             snapshot.close()
 

@@ -379,7 +379,7 @@ async def test_damage_is_told_to_who_reads_it_alone(start: StartBounded) -> None
     assert await engine.archive.use(record_in(engine, "p1")) == wires["p1"]
     await do(engine, save(numbered(5)))
     assert (await engine.verify())[1] == [
-        "store: the store's row of p0 differs from the book's position"
+        "store: the store's row of position p0 differs from the book's"
     ]
 
 

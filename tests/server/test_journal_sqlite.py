@@ -13,15 +13,24 @@ import apsw
 import pytest
 
 from hotbook_server.commands import Clear, Command, Delete
-from hotbook_server.journal import rows, store
+from hotbook_server.journal import rows, store, tables
 from hotbook_server.journal.base import Batch, JournalBroken, KeptRequest
 from hotbook_server.journal.sqlite import SqliteJournal
 from hotbook_server.journal.store import STORE_NAME, FolderInUse, StoreTooNew, migrations
 from hotbook_shared.errors import HotbookError
 from hotbook_shared.model import Durability
-from hotbook_shared.record import encode_record
+from hotbook_shared.record import Change, encode_record
 from tests.crash.power import Author, decide
-from tests.make import NOW_MS, closed, leg, position, record, save
+from tests.make import (
+    NOW_MS,
+    campaign_record,
+    closed,
+    leg,
+    mark_record,
+    position,
+    record,
+    save,
+)
 
 OpenJournal = Callable[..., SqliteJournal]
 
@@ -45,13 +54,18 @@ def open_journal(tmp_path: Path) -> Iterator[OpenJournal]:
 # -------------------------------------------------------------------- queries
 
 FULL_READS = {
-    "the load reads every position": "SELECT rowid, ",
+    "the load reads all that is held": "SELECT rowid, ",
     "for the progress bar": "SELECT count(*) FROM positions",
+    "of campaigns, too": "SELECT count(*) FROM campaigns",
+    "and of marks": "SELECT count(*) FROM marks",
     "the load reads every request": "SELECT sequence, CAST(request_id AS BLOB)",
     "a few damaged rows": "SELECT count(*) FROM quarantine",
-    "what a few of those were": "SELECT CAST(position_uuid AS BLOB) FROM quarantine",
+    "what a few of those were": "SELECT CAST(key AS BLOB) FROM quarantine",
     "clearing the book": "DELETE FROM positions",
+    "and its campaigns": "DELETE FROM campaigns",
     "the check reads every position": "SELECT typeof(position_uuid) IN",
+    "every campaign": "SELECT typeof(campaign_id) IN",
+    "and every mark": "SELECT typeof(trade_pair) IN",
     "the snapshot begins; a few facts": "SELECT count(*) FROM meta",
     "one step from the end": "SELECT chain FROM changes ORDER BY revision DESC LIMIT 1",
 }
@@ -64,14 +78,22 @@ SEARCHES = [
     ("DELETE FROM requests WHERE sequence <= ?", "INTEGER PRIMARY KEY (rowid<?)"),
     (rows.READ_CHANGES, "INTEGER PRIMARY KEY (rowid>?)"),
     (rows.LINK_AT, "INTEGER PRIMARY KEY (rowid=?)"),
-    (rows.READ_POSITION, "INDEX positions_by_uuid (position_uuid=?)"),
+    (tables.POSITIONS.read_one, "INDEX positions_by_uuid (position_uuid=?)"),
     (rows.WIRE_AT, "INTEGER PRIMARY KEY (rowid=?)"),
     (rows.OUTCOME, "INTEGER PRIMARY KEY (rowid=?)"),
     ("SELECT max(revision) FROM changes", "SEARCH changes"),
     ("SELECT value FROM meta WHERE name = 'book_id'", "PRIMARY KEY (name=?)"),
-    ("SELECT ?, position_uuid, hotkey, ?, record FROM positions WHERE rowid = ?",
+    ("SELECT ?, 'position', position_uuid, hotkey, ?, record FROM positions WHERE rowid = ?",
      "INTEGER PRIMARY KEY (rowid=?)"),
-    (rows.UUID_AS_FOUND, "INTEGER PRIMARY KEY (rowid=?)"),
+    (tables.POSITIONS.key_as_found, "INTEGER PRIMARY KEY (rowid=?)"),
+    ("DELETE FROM campaigns WHERE campaign_id = ?", "INDEX campaigns_by_id (campaign_id=?)"),
+    ("DELETE FROM campaigns WHERE hotkey = ?", "INDEX campaigns_by_hotkey (hotkey=?)"),
+    ("DELETE FROM campaigns WHERE rowid = ?", "INTEGER PRIMARY KEY (rowid=?)"),
+    (tables.CAMPAIGNS.key_as_found, "INTEGER PRIMARY KEY (rowid=?)"),
+    (tables.CAMPAIGNS.quarantine, "INTEGER PRIMARY KEY (rowid=?)"),
+    ("DELETE FROM marks WHERE rowid = ?", "INTEGER PRIMARY KEY (rowid=?)"),
+    (tables.MARKS.key_as_found, "INTEGER PRIMARY KEY (rowid=?)"),
+    (tables.MARKS.quarantine, "INTEGER PRIMARY KEY (rowid=?)"),
 ]  # fmt: skip
 
 
@@ -102,6 +124,11 @@ def _whole_life(folder: Path) -> None:
     author = Author(journal)
     author.commit(*(save(closed(f"p{n}", hotkey=f"hk{n % 7}")) for n in range(999)))
     author.commit(Delete("hk1", "p1"), save(position("open")), Clear("hk2", 143), forget=3)
+    kept, gone = campaign_record("kept", 1003), campaign_record("gone", 1004)
+    author.write(
+        Change.campaign_saved(kept), Change.campaign_saved(gone),
+        Change.campaign_removed(1005, gone), Change.marked(mark_record("BTCUSD", 1006)),
+    )  # fmt: skip
     journal.backup(folder / "copy.db")
     author.problems()
     author.book.positions.by_uuid.update(
@@ -114,6 +141,8 @@ def _whole_life(folder: Path) -> None:
     assert journal.wire_of(record(closed("p3"))) is None
     journal.close()
     spoil(folder, "UPDATE positions SET record = x'00' WHERE position_uuid = 'p3'")
+    spoil(folder, "UPDATE campaigns SET record = x'00' WHERE campaign_id = 'kept'")
+    spoil(folder, "UPDATE marks SET record = x'00' WHERE trade_pair = 'BTCUSD'")
     journal = SqliteJournal(folder)
     author = Author(journal)
     author.commit(Clear("", len(author.book.positions.by_uuid)))
@@ -131,6 +160,31 @@ def spoil(folder: Path, sql: str) -> None:
     store.execute(sql).fetchall()
     assert store.changes() > 0 or not sql.startswith(("UPDATE", "DELETE")), sql
     store.close()
+
+
+LEGS = "SELECT position_uuid FROM positions WHERE campaign_id = ?"
+
+
+@pytest.mark.parametrize(
+    ("query", "search"),
+    [
+        (LEGS, "positions_legs (campaign_id=?)"),
+        (f"{LEGS} AND close_ms IS NULL", "positions_legs (campaign_id=? AND close_ms=?)"),
+        (f"{LEGS} AND close_ms IS NOT NULL", "positions_legs (campaign_id=? AND close_ms>?)"),
+    ],
+)
+def test_legs_are_found_by_campaign_and_status(
+    open_journal: OpenJournal, tmp_path: Path, query: str, search: str
+) -> None:
+    """Whoever reads the store with SQL finds a campaign's legs by the index that is made for it."""
+    Author(open_journal()).commit(save(leg("L")), save(closed("A")))
+    store = apsw.Connection(str(tmp_path / "data" / STORE_NAME))
+
+    plan = _plan(store, query)
+    store.close()
+
+    assert search in plan
+    assert "SCAN" not in plan
 
 
 @pytest.mark.parametrize(("query", "search"), SEARCHES)
@@ -483,9 +537,79 @@ def test_a_damaged_row_is_set_aside(
     assert (len(again.records), again.quarantined) == (3, 1)
 
 
+@pytest.mark.parametrize(
+    ("table", "key", "damage"),
+    [
+        ("campaigns", "c1", "record = x''"),
+        ("campaigns", "c1", "crc = crc + 1"),
+        ("campaigns", "c1", "record = 'no campaign'"),
+        ("campaigns", "c1", "hotkey = 'other'"),
+        ("marks", "BTCUSD", "record = randomblob(50)"),
+        ("marks", "BTCUSD", "crc = 'none'"),
+    ],
+)
+def test_a_damaged_campaign_or_mark_is_set_aside(
+    open_journal: OpenJournal, tmp_path: Path, table: str, key: str, damage: str
+) -> None:
+    """It is told by name, kept and counted; the others load, and it can be written again."""
+    campaigns, marks = _campaigns_and_marks()
+    author = Author(open_journal())
+    author.write(*campaigns, *marks)
+    open_journal().close()
+    spoil(tmp_path / "data", f"UPDATE {table} SET {damage} WHERE {_key_of(table)} = '{key}'")
+
+    author = Author(open_journal())
+
+    loaded = author.journal.load()
+    assert {campaign.campaign_id for campaign in loaded.campaigns} == {"c1", "c2"} - {key}
+    assert {mark.trade_pair for mark in loaded.marks} == {"BTCUSD", "ETHUSD"} - {key}
+    assert (loaded.revision, loaded.quarantined) == (4, 1)
+    assert [row[0] for row in _quarantine(tmp_path / "data")] == [key]
+    assert not author.problems(), "what was set aside is excused"
+    again = campaigns[0] if table == "campaigns" else marks[0]
+    author.write(_at(5, again))
+    assert not author.problems()
+    assert Author(open_journal()).book.digest == author.book.digest
+
+
+def test_damage_is_told_by_kind_and_name(open_journal: OpenJournal, tmp_path: Path) -> None:
+    """A load says which campaign and which mark it has set aside, and why."""
+    campaigns, marks = _campaigns_and_marks()
+    Author(open_journal()).write(*campaigns, *marks)
+    open_journal().close()
+    for table in ("campaigns", "marks"):
+        spoil(tmp_path / "data", f"UPDATE {table} SET crc = 0")
+
+    told = open_journal().load().damaged
+
+    wrong = "does not match its checksum"
+    assert sorted(told) == [
+        f"campaign c1: the campaign {wrong}", f"campaign c2: the campaign {wrong}",
+        f"mark BTCUSD: the mark {wrong}", f"mark ETHUSD: the mark {wrong}",
+    ]  # fmt: skip
+
+
+def _campaigns_and_marks() -> tuple[list[Change], list[Change]]:
+    """Two of each, in four changes."""
+    campaigns = [Change.campaign_saved(campaign_record(f"c{n}", n)) for n in (1, 2)]
+    marks = [Change.marked(mark_record("BTCUSD", 3)), Change.marked(mark_record("ETHUSD", 4))]
+    return campaigns, marks
+
+
+def _at(revision: int, change: Change) -> Change:
+    """What a change saved, saved once more."""
+    if change.campaign is not None:
+        return Change.campaign_saved(campaign_record(change.key, revision, version=2))
+    return Change.marked(mark_record(change.key, revision, "101"))
+
+
+def _key_of(table: str) -> str:
+    return "campaign_id" if table == "campaigns" else "trade_pair"
+
+
 def _quarantine(folder: Path) -> list[tuple[str, ...]]:
     store = apsw.Connection(str(folder / STORE_NAME), flags=apsw.SQLITE_OPEN_READONLY)
-    rows = store.execute("SELECT position_uuid, hotkey, reason FROM quarantine").fetchall()
+    rows = store.execute("SELECT key, hotkey, reason FROM quarantine").fetchall()
     store.close()
     return [tuple(map(str, row)) for row in rows]
 
@@ -498,9 +622,9 @@ def test_every_bit_of_a_row_is_guarded(open_journal: OpenJournal, three: Path) -
         for bit in range(0, count, 29):
             flip(three, "positions", column, "position_uuid = 'A'", bit)
             store = apsw.Connection(str(three / STORE_NAME))
-            _, damaged = rows.read_records(store)
+            damaged = tables.read_held(store).damaged
             store.close()
-            assert [rowid for rowid, _ in damaged] == [1], (column, bit)
+            assert [rowid for _, rowid, _ in damaged] == [1], (column, bit)
             flip(three, "positions", column, "position_uuid = 'A'", bit)
 
 
@@ -538,10 +662,11 @@ def test_a_damaged_request_does_not_end_in_a_traceback(
 
 CHECKED = [
     ("position: its bytes", "UPDATE positions SET record = x'00' WHERE position_uuid = 'B'",
-     "row of B"),
+     "row of position B"),
     ("position: gone", "DELETE FROM positions WHERE position_uuid = 'B'", "the store does not"),
     ("position: one too many", "INSERT INTO positions SELECT 'Z', 'z', trade_pair, campaign_id, "
-     "open_ms, close_ms, version, revision, record, crc FROM positions LIMIT 1", "holds Z"),
+     "open_ms, close_ms, version, revision, record, crc FROM positions LIMIT 1",
+     "holds position Z"),
     *(
         (f"position: its {column}", f"UPDATE positions SET {column} = {value} "
          "WHERE position_uuid = 'B'", "B")
@@ -597,6 +722,69 @@ def test_the_check_finds_damage(
     assert any(named in problem for problem in author.problems())
 
 
+CHECKED_BESIDE = [
+    *(
+        (f"UPDATE campaigns SET {column} = {value} WHERE campaign_id = 'c1'", "c1")
+        for column, value in [
+            ("campaign_id", "'x'"), ("hotkey", "'other'"), ("trade_pair", "'BTCEUR'"),
+            ("state", "9"), ("version", "9"), ("revision", "9"), ("record", "x'00'"), ("crc", "7"),
+            ("record", "CAST(record AS TEXT)"),
+        ]
+    ),
+    *(
+        (f"UPDATE marks SET {column} = {value} WHERE trade_pair = 'BTCUSD'", "BTCUSD")
+        for column, value in [
+            ("trade_pair", "'x'"), ("price", "'1'"), ("at_ms", "9"), ("revision", "9"),
+            ("record", "x'00'"), ("crc", "7"),
+        ]
+    ),
+    ("DELETE FROM campaigns WHERE campaign_id = 'c1'",
+     "the book holds campaign c1, the store does not"),
+    ("DELETE FROM marks WHERE trade_pair = 'BTCUSD'",
+     "the book holds mark BTCUSD, the store does not"),
+    ("INSERT INTO campaigns SELECT 'Z', hotkey, trade_pair, state, version, "
+     "revision, record, crc FROM campaigns LIMIT 1",
+     "the store holds campaign Z, the book does not"),
+    ("INSERT INTO marks SELECT 'Z', price, at_ms, revision, record, crc "
+     "FROM marks LIMIT 1", "the store holds mark Z, the book does not"),
+    ("UPDATE changes SET wire = x'00' WHERE revision = 1", "change 1"),
+    ("UPDATE changes SET key = 'x' WHERE revision = 3", "change 3"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("damage", "named"), CHECKED_BESIDE)
+def test_the_check_finds_damage_to_campaigns_and_marks(
+    open_journal: OpenJournal, tmp_path: Path, damage: str, named: str
+) -> None:
+    """Every damage to the tables beside positions is found by a check, and named."""
+    campaigns, marks = _campaigns_and_marks()
+    author = Author(open_journal())
+    author.write(*campaigns, *marks)
+    assert not author.problems()
+    spoil(tmp_path / "data", damage)
+
+    assert any(named in problem for problem in author.problems())
+
+
+def test_the_check_holds_campaigns_and_marks_to_what_their_changes_say(
+    open_journal: OpenJournal, tmp_path: Path
+) -> None:
+    """Rows and a book that agree on something else than the changes are found out."""
+    campaigns, marks = _campaigns_and_marks()
+    author = Author(open_journal())
+    author.write(*campaigns, *marks)
+    for table in ("campaigns", "marks"):
+        key = "c1" if table == "campaigns" else "BTCUSD"
+        spoil(tmp_path / "data", f"DELETE FROM {table} WHERE {_key_of(table)} = '{key}'")
+    author.book.campaigns.put("c1", None)
+    author.book.marks.put("BTCUSD", None)
+
+    assert author.problems() == [
+        "campaign c1 is not what the changes say last of it",
+        "mark BTCUSD is not what the changes say last of it",
+    ]
+
+
 def test_the_link_of_the_very_first_change_is_checked(
     open_journal: OpenJournal, tmp_path: Path
 ) -> None:
@@ -615,7 +803,7 @@ def test_a_snapshot_does_not_see_what_comes_after_it(open_journal: OpenJournal) 
     then, snapshot = author.book.copy(), author.journal.snapshot()
     author.commit(save(A_CLOSED), save(B))
 
-    checked = snapshot.check(then.positions.by_uuid, then.revision)
+    checked = snapshot.check(then)
     snapshot.close()
 
     assert (checked.problems, checked.changes) == ([], 1)
@@ -634,7 +822,10 @@ def _fill_page(folder: Path, of: str) -> None:
         file.write(b"\xa5" * 4096)
 
 
-@pytest.mark.parametrize("page", ["first page", "positions", "changes", "requests", "quarantine"])
+@pytest.mark.parametrize(
+    "page",
+    ["first page", "positions", "campaigns", "marks", "changes", "requests", "quarantine"],
+)
 def test_a_corrupt_page_is_told_with_a_hint(
     open_journal: OpenJournal, three: Path, page: str
 ) -> None:

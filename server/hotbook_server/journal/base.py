@@ -10,7 +10,8 @@ from typing import Protocol
 
 import msgspec
 
-from hotbook_shared.record import Change, Record
+from hotbook_shared.book import Book
+from hotbook_shared.record import CampaignRecord, Change, MarkRecord, Record
 
 CHAIN_START = bytes(16)
 """What the first change of a book is chained to."""
@@ -45,12 +46,17 @@ class Loaded(msgspec.Struct, frozen=True):
     """The book as the journal holds it."""
 
     records: list[Record]
+    campaigns: list[CampaignRecord]
+    marks: list[MarkRecord]
     revision: int
     requests: list[KeptRequest]
     quarantined: int
     """How many damaged rows are set aside in all."""
     damaged: list[str] = []
     """Those that this load has found: which, and what is wrong with each."""
+
+    def book(self) -> Book:
+        return Book(self.records, self.revision, self.campaigns, self.marks)
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -76,7 +82,7 @@ class JournalBroken(Exception):
 
 
 class RowDamaged(Exception):
-    """The row of a position is not as it was written. The others are well."""
+    """A row is not as it was written. The others are well."""
 
 
 class Journal(Protocol):
@@ -90,8 +96,8 @@ class Journal(Protocol):
     def load(self, progress: Progress | None = None, each: Each | None = None) -> Loaded:
         """Everything. What is damaged is set aside and counted.
 
-        `each` is called with every record as it is read, in the order in which positions were
-        first written.
+        `each` is called with every position as it is read, in the order in which they were first
+        written.
         """
 
     def append(self, batch: Batch) -> None:
@@ -135,8 +141,8 @@ class Journal(Protocol):
 class Snapshot(Protocol):
     """The journal at one revision, to be read at leisure on another thread, then closed."""
 
-    def check(self, records: dict[str, Record], revision: int) -> Checked:
-        """Compares every stored position with the book's, and every change with its chain."""
+    def check(self, book: Book) -> Checked:
+        """Compares all that is stored with what the book holds, and every change with its chain."""
 
     def close(self) -> None: ...
 
@@ -165,7 +171,8 @@ def chained(chain: bytes, changes: Sequence[Change]) -> Iterator[tuple[Change, i
     """Each change of a commit with its flags, checksum and link, following the chain's end."""
     for number, change in enumerate(changes, start=1):
         flags = WAS_OPEN * change.was_open + ENDS_COMMIT * (number == len(changes))
-        wire = change.record.wire if change.record is not None else b""
+        held = change.held
+        wire = held.wire if held is not None else b""
         key, hotkey = change.key.encode(), change.hotkey.encode()
         said = said_of(change.revision, int(change.kind), flags, key, hotkey, wire)
         chain = link(chain, said)

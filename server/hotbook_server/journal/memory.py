@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from pathlib import Path
+from typing import Any
 
 from hotbook_server.journal.base import (
     CHAIN_START,
@@ -41,7 +42,9 @@ class MemoryJournal:
         if progress is not None:
             progress(len(records), len(records))
         requests = [kept for kept, _ in self._requests.values()]
-        return Loaded(records, self._book.revision, requests, quarantined=0)
+        campaigns = list(self._book.campaigns.by_id.values())
+        marks = list(self._book.marks.by_pair.values())
+        return Loaded(records, campaigns, marks, self._book.revision, requests, quarantined=0)
 
     def append(self, batch: Batch) -> None:
         for change, _flags, _crc, link in chained(self.link, batch.changes):
@@ -71,7 +74,7 @@ class MemoryJournal:
         return 0
 
     def snapshot(self) -> MemorySnapshot:
-        return MemorySnapshot(self._book.positions.by_uuid.copy())
+        return MemorySnapshot([held.copy() for held in _held(self._book)])
 
     def backup(self, to: Path) -> int:
         raise Unsupported(f"a book in memory has no store to copy to {to.name}")
@@ -84,12 +87,16 @@ class MemoryJournal:
 
 
 class MemorySnapshot:
-    def __init__(self, records: dict[str, Record]) -> None:
-        self._records = records
+    def __init__(self, held: list[dict[str, Any]]) -> None:
+        self._held = held
 
-    def check(self, records: dict[str, Record], revision: int) -> Checked:  # noqa: ARG002
-        same = self._records == records
+    def check(self, book: Book) -> Checked:
+        same = self._held == _held(book)
         return Checked([] if same else ["the journal in memory differs from the book"], 0)
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+def _held(book: Book) -> list[dict[str, Any]]:
+    return [book.positions.by_uuid, book.campaigns.by_id, book.marks.by_pair]

@@ -13,7 +13,8 @@ from typing import Any
 import apsw
 
 from hotbook_server.journal.base import RowDamaged
-from hotbook_server.journal.rows import READ_POSITION, WIRE_AT, sound_record
+from hotbook_server.journal.rows import WIRE_AT
+from hotbook_server.journal.tables import POSITIONS
 from hotbook_shared.record import Record, digest_of
 
 
@@ -28,9 +29,10 @@ class Reader:
         """See Journal.wire_of. What is not as its digest says is never returned."""
         with self._lock:
             connection = self._connection or self._open()
-            rows: list[Any] = connection.execute(READ_POSITION, (record.position_uuid,)).fetchall()
-            for _, key, data, crc in rows:
-                stored = sound_record(key, data, crc)
+            found = connection.execute(POSITIONS.read_one, (record.position_uuid,))
+            rows: list[Any] = found.fetchall()
+            for _, said, data, crc in rows:
+                stored = POSITIONS.sound(said, data, crc)
                 if stored.digest == record.digest:
                     return _checked(stored.wire, record)
             wire = connection.execute(WIRE_AT, (record.revision,)).get

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,11 @@ import msgspec
 from google.protobuf.message import DecodeError
 
 from hotbook_server.journal.base import CHAIN_START, Checked, link
-from hotbook_server.journal.rows import (
-    CHECK_POSITIONS,
-    QUARANTINED_UUIDS,
-    READ_CHANGES,
-    StoredChange,
-    row_of,
-)
+from hotbook_server.journal.rows import READ_CHANGES, StoredChange
+from hotbook_server.journal.tables import CLEARED, TABLE_OF, TABLES, Table
+from hotbook_shared.book import Book
 from hotbook_shared.record import (
+    AnyRecord,
     ChangeKind,
     Record,
     decode_record,
@@ -38,32 +35,34 @@ class SqliteSnapshot:
         # The transaction sees what stands at its first read: this one.
         self._connection.execute("SELECT count(*) FROM meta").fetchall()
 
-    def check(self, records: Mapping[str, Record], revision: int) -> Checked:
+    def check(self, book: Book) -> Checked:
         try:
-            problems = [*self._position_problems(records)]
-            count, chain_problems = self._check_chain(revision, records)
-            return Checked(problems + chain_problems, count)
+            problems = [found for table in TABLES for found in self._table_problems(table, book)]
+            count, last, chain_problems = self._check_chain(book.revision)
+            told = [*self._told_problems(last, book)]
+            return Checked(problems + chain_problems + told, count)
         except (apsw.Error, UnicodeDecodeError) as error:
             return Checked([f"the store cannot be read: {error}"], 0)
 
-    def _position_problems(self, records: Mapping[str, Record]) -> Iterator[str]:
+    def _table_problems(self, table: Table[Any], book: Book) -> Iterator[str]:
+        stands: dict[str, AnyRecord] = table.stands(book)
         held: set[str] = set()
-        for sound, *row in self._connection.execute(CHECK_POSITIONS):
+        for sound, *row in self._connection.execute(table.check):
             key = row[0].decode(errors="replace")
             held.add(key)
-            record = records.get(key)
+            record = stands.get(key)
             if record is None:
-                yield f"the store holds {key}, the book does not"
-            elif not sound or not _is_row_of(row, record):
-                yield f"the store's row of {key} differs from the book's position"
-        for missing in records.keys() - held:
-            yield f"the book holds {missing}, the store does not"
+                yield f"the store holds {table.noun} {key}, the book does not"
+            elif not sound or not _is_row_of(row, record, table):
+                yield f"the store's row of {table.noun} {key} differs from the book's"
+        for missing in stands.keys() - held:
+            yield f"the book holds {table.noun} {missing}, the store does not"
 
-    def _check_chain(self, revision: int, records: Mapping[str, Record]) -> tuple[int, list[str]]:
-        """Follows the chain of changes; what it says last of each position must stand."""
+    def _check_chain(self, revision: int) -> tuple[int, _Last, list[str]]:
+        """Follows the chain of changes: how many there are, and what they say last of each key."""
         problems: list[str] = []
         count, expected, chain = 0, None, None
-        last: dict[str, int | None] = {}
+        last = _nothing_said()
         for row in map(StoredChange._make, self._connection.execute(READ_CHANGES, (-1,))):
             count += 1
             at = row.revision
@@ -76,46 +75,61 @@ class SqliteSnapshot:
             elif chain is not None and link(chain, row.said) != row.chain:
                 problems.append(f"change {at} does not follow from the one before")
             else:
-                _note_last(last, row.kind, row.key.decode(), at)
+                _note_last(last, row)
             expected, chain = at + 1, row.chain
         newest = (expected or 1) - 1
         if newest != revision:
             problems.append(f"the newest change is {newest}, the book is at {revision}")
-        aside = {key for (key,) in self._connection.execute(QUARANTINED_UUIDS)}
-        for key, said in last.items():
-            stands = records.get(key)
-            if stands is None and key.encode() in aside:
-                continue  # it was damaged: Status counts it
-            if (None if stands is None else stands.revision) != said:
-                problems.append(f"position {key} is not what the changes say last of it")
-        return count, problems
+        return count, last, problems
+
+    def _told_problems(self, last: _Last, book: Book) -> Iterator[str]:
+        """What the changes say last of each key must stand."""
+        for table in TABLES:
+            stands: dict[str, AnyRecord] = table.stands(book)
+            aside = {key for (key,) in self._connection.execute(table.quarantined_keys)}
+            for key, said in last[table.name].items():
+                record = stands.get(key)
+                if record is None and key.encode() in aside:
+                    continue  # it was damaged: Status counts it
+                if (None if record is None else record.revision) != said:
+                    yield f"{table.noun} {key} is not what the changes say last of it"
 
     def close(self) -> None:
         self._connection.close()
 
 
-def _is_row_of(row: list[Any], record: Record) -> bool:
+def _is_row_of(row: list[Any], record: AnyRecord, table: Table[Any]) -> bool:
     """Whether a row says what a record says. Where the record's bytes are on disk alone they are
     the row's own, if they make this very record."""
-    wire: object = record.held
-    if type(wire) is not bytes:
-        try:
-            wire = decode_record(row[-2]).wire
-            if not says_the_same(record, record_from(wire)):
+    if isinstance(record, Record):
+        wire: object = record.held
+        if type(wire) is not bytes:
+            try:
+                wire = decode_record(row[-2]).wire
+                if not says_the_same(record, record_from(wire)):
+                    return False
+            except (msgspec.DecodeError, DecodeError):
                 return False
-        except (msgspec.DecodeError, DecodeError):
-            return False
-    # A copy: the record itself may be sent away in this very moment.
-    return row == [_as_bytes(value) for value in row_of(with_wire(record, wire))]
+        record = with_wire(record, wire)  # a copy: it may be sent away in this very moment
+    return row == [_as_bytes(value) for value in table.row_of(record)]
 
 
 def _as_bytes(value: object) -> object:
     return value.encode() if isinstance(value, str) else value
 
 
-def _note_last(last: dict[str, int | None], kind: int, key: str, at: int) -> None:
-    """What a change says of the positions it is about: the revision that now stands, or None."""
-    if kind == ChangeKind.CLEARED:
-        last.clear()  # a clear names no positions: what came before says nothing any more
+_Last = dict[str, dict[str, int | None]]
+"""By table and key: the revision that now stands, or None, by what the changes say."""
+
+
+def _nothing_said() -> _Last:
+    return {table.name: {} for table in TABLES}
+
+
+def _note_last(last: _Last, row: StoredChange) -> None:
+    if row.kind == ChangeKind.CLEARED:
+        for table in CLEARED:  # a clear names none: what came before says nothing any more
+            last[table.name].clear()
     else:
-        last[key] = at if kind == ChangeKind.SAVED else None
+        stands = row.revision if row.wire is not None else None
+        last[TABLE_OF[row.kind].name][row.key.decode()] = stands

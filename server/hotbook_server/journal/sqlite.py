@@ -1,8 +1,8 @@
 """The journal on disk: SQLite through apsw, in WAL mode, one folder for one process.
 
 Owns what is written, and when it is safe. Invariant: after `append` returns in fsync mode, the
-batch is on disk; a batch is never there in part. The positions table is what the chain of changes
-amounts to.
+batch is on disk; a batch is never there in part. The tables of what the book holds are what the
+chain of changes amounts to.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,18 +34,13 @@ from hotbook_server.journal.reader import Reader
 from hotbook_server.journal.rows import (
     LINK_AT,
     OUTCOME,
-    QUARANTINE_POSITION,
     QUARANTINE_REQUEST,
     READ_CHANGES,
     READ_REQUESTS,
-    UPSERT,
-    UUID_AS_FOUND,
     change_row,
     commits_of,
-    read_records,
     request_crc,
     request_row,
-    row_of,
 )
 from hotbook_server.journal.snapshot import SqliteSnapshot
 from hotbook_server.journal.store import (
@@ -55,6 +50,14 @@ from hotbook_server.journal.store import (
     lock_folder,
     make_folder,
     open_store,
+)
+from hotbook_server.journal.tables import (
+    CLEARED,
+    POSITIONS,
+    TABLE_OF,
+    TABLES,
+    Table,
+    read_held,
 )
 from hotbook_shared.disk import sync
 from hotbook_shared.errors import DiskFull
@@ -127,7 +130,7 @@ class SqliteJournal:
         execute("BEGIN IMMEDIATE")
         self._step("journal begun")
         rows = [change_row(*one, batch.at_ms) for one in chained(self.link, batch.changes)]
-        self._write_positions(batch.changes)
+        self._write_held(batch.changes)
         executemany("INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
         executemany(
             "INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?)",
@@ -154,38 +157,42 @@ class SqliteJournal:
             with contextlib.suppress(apsw.FullError, apsw.BusyError):
                 self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
-    def _write_positions(self, changes: Sequence[Change]) -> None:
-        """Brings the positions table to what the changes amount to."""
-        standing: dict[str, Record] = {}
-        gone: set[str] = set()
+    def _write_held(self, changes: Sequence[Change]) -> None:
+        """Brings the tables to what the changes amount to."""
+        due = _nothing_due()
         for change in changes:
             if change.kind is ChangeKind.CLEARED:
-                self._write_standing(standing, gone)
-                standing.clear()
-                gone.clear()
+                self._write_due(due)
+                due = _nothing_due()
                 self._clear(change.key)
-            elif change.record is not None:
-                standing[change.key] = change.record
+                continue
+            standing, gone = due[TABLE_OF[change.kind].name]
+            if change.held is not None:
+                standing[change.key] = change.held
             else:
                 standing.pop(change.key, None)
                 gone.add(change.key)
-        self._write_standing(standing, gone)
+        self._write_due(due)
 
-    def _write_standing(self, standing: Mapping[str, Record], gone: Iterable[str]) -> None:
+    def _write_due(self, due: Mapping[str, _Due]) -> None:
         """Removals first, then closed positions, then legs, then what is open on a pair.
 
         In this order no moment has two open positions on a pair, in whatever order they changed.
         """
-        records = sorted(standing.values(), key=lambda record: (record.is_open, not record.is_leg))
-        delete = "DELETE FROM positions WHERE position_uuid = ?"
-        self._connection.executemany(delete, [(key,) for key in gone])
-        self._connection.executemany(UPSERT, map(row_of, records))
+        for table in TABLES:
+            standing, gone = due[table.name]
+            records = list(standing.values())
+            if table is POSITIONS:
+                records.sort(key=lambda record: (record.is_open, not record.is_leg))
+            self._connection.executemany(table.delete, [(key,) for key in gone])
+            self._connection.executemany(table.upsert, map(table.row_of, records))
 
     def _clear(self, hotkey: str) -> None:
-        if hotkey:
-            self._connection.execute("DELETE FROM positions WHERE hotkey = ?", (hotkey,))
-        else:
-            self._connection.execute("DELETE FROM positions")
+        for table in CLEARED:
+            if hotkey:
+                self._connection.execute(table.clear_hotkey, (hotkey,))
+            else:
+                self._connection.execute(table.clear)
 
     def _prune(self, batch: Batch) -> None:
         """Forgets the oldest changes, a thousand at a time, and the requests no longer needed."""
@@ -239,14 +246,16 @@ class SqliteJournal:
 
     def load(self, progress: Progress | None = None, each: Each | None = None) -> Loaded:
         with _as_broken(self._path):
-            records, damaged = read_records(self._connection, progress, each)
-            found = self._set_aside(damaged) if damaged else []
+            held = read_held(self._connection, progress, each)
+            found = self._set_aside(held.damaged) if held.damaged else []
             newest = self._value("SELECT max(revision) FROM changes") or 0
             # Should the newest changes have been lost, revisions still never run backwards.
-            newest = max(newest, max((record.revision for record in records), default=0))
+            newest = max(newest, held.newest)
             requests = self._load_requests()
             quarantined = self.quarantined()
-        return Loaded(records, newest, requests, quarantined, found)
+        return Loaded(
+            held.positions, held.campaigns, held.marks, newest, requests, quarantined, found
+        )
 
     def _load_requests(self) -> list[KeptRequest]:
         """The requests that are remembered. A damaged one is set aside, and known no more."""
@@ -265,16 +274,16 @@ class SqliteJournal:
                 self._connection.executemany("DELETE FROM requests WHERE sequence = ?", damaged)
         return requests
 
-    def _set_aside(self, damaged: list[tuple[int, str]]) -> list[str]:
+    def _set_aside(self, damaged: list[tuple[Table[Any], int, str]]) -> list[str]:
         """Moves damaged rows into quarantine. Returns what they are, and what is wrong."""
         now_ms = time.time_ns() // 1_000_000
         told = []
         with self._connection:
-            for rowid, reason in damaged:
-                uuid_as_found = self._value(UUID_AS_FOUND, (rowid,))
-                told.append(f"position {uuid_as_found.decode(errors='replace')}: {reason}")
-                self._connection.execute(QUARANTINE_POSITION, (now_ms, reason, rowid))
-                self._connection.execute("DELETE FROM positions WHERE rowid = ?", (rowid,))
+            for table, rowid, reason in damaged:
+                key = self._value(table.key_as_found, (rowid,)).decode(errors="replace")
+                told.append(f"{table.noun} {key}: {reason}")
+                self._connection.execute(table.quarantine, (now_ms, reason, rowid))
+                self._connection.execute(table.delete_row, (rowid,))
         return told
 
     def outcome(self, sequence: int) -> bytes | None:
@@ -336,6 +345,14 @@ class SqliteJournal:
     def _step(self, name: str) -> None:
         if self._on_step is not None:
             self._on_step(name)
+
+
+_Due = tuple[dict[str, Any], set[str]]
+"""Of a table: the records that stand in the end, by key, and the keys that were removed."""
+
+
+def _nothing_due() -> dict[str, _Due]:
+    return {table.name: ({}, set()) for table in TABLES}
 
 
 @contextlib.contextmanager

@@ -72,6 +72,20 @@ class Book:
         twin.revision = self.revision
         return twin
 
+    def anew(self) -> Book:
+        """A book over the same records, every index of it made from them."""
+        marks = self.marks.by_pair.values()
+        campaigns = self.campaigns.by_id.values()
+        return Book(self.positions.by_uuid.values(), self.revision, campaigns, marks)
+
+    def holds_the_same(self, other: Book) -> bool:
+        """Whether both hold equal records, whatever their indexes say."""
+        return (
+            self.positions.by_uuid == other.positions.by_uuid
+            and self.campaigns.by_id == other.campaigns.by_id
+            and self.marks.by_pair == other.marks.by_pair
+        )
+
     def rebuild(self) -> None:
         """Makes every index anew from the truth."""
         self.positions.rebuild()

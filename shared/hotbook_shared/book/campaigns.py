@@ -11,7 +11,7 @@ record and the new one, whichever they are. Nothing here is stored.
                   FORMING and ACTIVE; the last touched last
     deadlines     live records in order of deadline        expiry
     legs          campaign -> status -> legs, and sums     CampaignPositions, totals
-    open_on_pair  pair -> campaigns with open legs on it   which totals a mark moves
+    open_on_pair  pair -> campaign -> open legs on it      which totals a mark moves
     risk          hotkey -> risk of all its open legs      the limit of a hotkey's heat
 """
 
@@ -23,7 +23,7 @@ from decimal import Decimal
 from operator import attrgetter
 from typing import Any
 
-from hotbook_shared.book.legs import NO_LEGS, ONE_LESS, ONE_MORE, Leg, Legs
+from hotbook_shared.book.legs import NO_LEGS, Leg, Legs
 from hotbook_shared.book.ordered import Ordered
 from hotbook_shared.money import SUMS, ZERO
 from hotbook_shared.record import DIGEST_MASK, CampaignRecord, Record, campaign_record_from
@@ -48,7 +48,7 @@ class Campaigns:
     live: dict[str, dict[str, dict[str, CampaignRecord]]]
     deadlines: Ordered[CampaignRecord]
     legs: dict[str, Legs]
-    open_on_pair: dict[str, dict[str, None]]
+    open_on_pair: dict[str, dict[str, int]]
     risk: dict[str, Decimal]
     digest: int
 
@@ -127,13 +127,13 @@ class Campaigns:
             legs = self.legs[old.campaign_id]
             leg = legs.by_uuid[old.position_uuid]
             legs.put(leg, None)
-            self._note_leg(leg, legs, ONE_LESS)
+            self._note_leg(leg, -1)
             if not legs.by_uuid:
                 del self.legs[old.campaign_id]
         if new is not None and new.campaign_id:
             leg, legs = Leg.of(new), self.legs.setdefault(new.campaign_id, Legs())
             legs.put(None, leg)
-            self._note_leg(leg, legs, ONE_MORE)
+            self._note_leg(leg, 1)
 
     def rebuild(self, positions: Iterable[Record]) -> None:
         """Makes every index anew: from the campaigns here, and from all positions."""
@@ -190,20 +190,22 @@ class Campaigns:
             if not pairs:
                 del self.live[record.hotkey]
 
-    def _note_leg(self, leg: Leg, legs: Legs, times: Decimal) -> None:
-        """The indexes over all campaigns' legs, once one has come or gone."""
+    def _note_leg(self, leg: Leg, times: int) -> None:
+        """The indexes over all campaigns' legs, once one has come (1) or gone (-1)."""
         record = leg.record
         if not record.is_open:
             return
+        # Counted for each pair, for nothing here forbids a campaign legs on several of them.
         held = self.open_on_pair.setdefault(record.trade_pair, {})
-        if legs.open:
-            held[record.campaign_id] = None
+        count = held.get(record.campaign_id, 0) + times
+        if count:
+            held[record.campaign_id] = count
         else:
-            held.pop(record.campaign_id, None)
-        if not held:
-            del self.open_on_pair[record.trade_pair]
+            del held[record.campaign_id]
+            if not held:
+                del self.open_on_pair[record.trade_pair]
         before = self.risk.get(record.hotkey, ZERO)
-        risk = SUMS.add(before, SUMS.multiply(times, leg.risk))
+        risk = SUMS.fma(leg.risk, times, before)
         if risk:
             self.risk[record.hotkey] = risk
         else:
@@ -223,8 +225,9 @@ class Campaigns:
                 yield f"campaigns: {name} is not what a scan gives"
         for campaign_id in self.legs.keys() | fresh.legs.keys():
             stands, due = self.legs.get(campaign_id, NO_LEGS), fresh.legs.get(campaign_id, NO_LEGS)
-            if _plain(stands.open) != _plain(due.open) or _plain(stands.closed) != _plain(
-                due.closed
+            if any(
+                _plain(getattr(stands, name)) != _plain(getattr(due, name))
+                for name in ("by_uuid", "open", "closed")
             ):
                 yield f"campaigns: the legs of {campaign_id} are not what a scan gives"
             if stands.sums != due.sums:

@@ -18,6 +18,8 @@ from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.pb import records_pb2 as raw
 from hotbook_shared.record import MarkRecord, Record
 
+ONE_MORE, ONE_LESS = Decimal(1), Decimal(-1)
+
 _times, _add = SUMS.multiply, SUMS.add
 
 
@@ -36,16 +38,21 @@ class Leg(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, record: Record) -> Leg:
-        figures = raw.LegFigures.FromString(record.wire)
-        realized = from_text(figures.realized_pnl)
-        sign = Decimal(-1 if figures.side == pb.SIDE_SHORT else 1)
         if not record.is_open:
-            return cls(record, ZERO, ZERO, ZERO, sign, realized)
+            return cls(record, ZERO, ZERO, ZERO, ONE_MORE, from_text(_realized_pnl(record)))
+        figures = raw.LegFigures.FromString(record.wire)
+        sign = ONE_LESS if figures.side == pb.SIDE_SHORT else ONE_MORE
         shares = from_text(figures.quantity or figures.net_quantity).copy_abs()
         entry = from_text(figures.average_entry_price)
         stop = from_text(figures.stop_loss)
         at_risk = _times(SUMS.subtract(entry, stop), shares) if stop else ZERO
         return cls(record, shares, _times(shares, entry), _times(sign, at_risk), sign, ZERO)
+
+
+def _realized_pnl(record: Record) -> str:
+    """The result of a closed leg, without a look at the disk where its bytes are there alone."""
+    known: str | None = getattr(record.held, "realized_pnl", None)
+    return raw.LegFigures.FromString(record.wire).realized_pnl if known is None else known
 
 
 class Sums(msgspec.Struct, frozen=True):
@@ -72,7 +79,6 @@ class Sums(msgspec.Struct, frozen=True):
         )
 
 
-ONE_MORE, ONE_LESS = Decimal(1), Decimal(-1)
 NOTHING = Sums()
 
 

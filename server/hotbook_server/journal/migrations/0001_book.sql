@@ -33,13 +33,50 @@ CREATE INDEX positions_by_hotkey ON positions (hotkey);
 CREATE UNIQUE INDEX positions_open ON positions (hotkey, trade_pair)
     WHERE close_ms IS NULL AND campaign_id IS NULL;
 
+-- Legs of a campaign, by status: for people who read the store with SQL. The book has its own.
+CREATE INDEX positions_legs ON positions (campaign_id, close_ms)
+    WHERE campaign_id IS NOT NULL;
+
+-- The campaigns as they stand, written as positions are.
+CREATE TABLE campaigns (
+    campaign_id TEXT NOT NULL,
+    hotkey      TEXT NOT NULL,
+    trade_pair  TEXT NOT NULL,
+    state       INTEGER NOT NULL,    -- 1 forming, 2 active, 3 dormant, 4 completed, 5 failed
+    version     INTEGER NOT NULL,
+    revision    INTEGER NOT NULL,
+    record      BLOB NOT NULL,
+    crc         INTEGER NOT NULL
+);
+
+-- Writing one campaign.
+CREATE UNIQUE INDEX campaigns_by_id ON campaigns (campaign_id);
+
+-- Clearing a hotkey's campaigns.
+CREATE INDEX campaigns_by_hotkey ON campaigns (hotkey);
+
+-- The latest price of each trade pair, written as positions are.
+CREATE TABLE marks (
+    trade_pair TEXT NOT NULL,
+    price      TEXT NOT NULL,
+    at_ms      INTEGER NOT NULL,
+    revision   INTEGER NOT NULL,
+    record     BLOB NOT NULL,
+    crc        INTEGER NOT NULL
+);
+
+-- Writing one mark.
+CREATE UNIQUE INDEX marks_by_pair ON marks (trade_pair);
+
 -- The newest changes, in order. `chain` links each to the one before.
 CREATE TABLE changes (
     revision INTEGER PRIMARY KEY,
-    kind     INTEGER NOT NULL,       -- 1 saved, 2 removed, 3 cleared
+    kind     INTEGER NOT NULL,       -- position: 1 saved, 2 removed; 3 cleared;
+                                     -- campaign: 4 saved, 5 removed; 6 marked
     flags    INTEGER NOT NULL,       -- 1: the position was open before; 2: the last of its commit
-    key      TEXT NOT NULL,          -- uuid; for cleared: hotkey, or empty for the whole book
-    hotkey   TEXT NOT NULL,          -- whose it is; empty for the whole book
+    key      TEXT NOT NULL,          -- uuid, campaign id or trade pair; for cleared: hotkey, or
+                                     -- empty for the whole book
+    hotkey   TEXT NOT NULL,          -- whose it is; empty for the whole book, and for a mark
     wire     BLOB,
     at_ms    INTEGER NOT NULL,
     crc      INTEGER NOT NULL,
@@ -56,11 +93,12 @@ CREATE TABLE requests (
     crc         INTEGER NOT NULL
 );
 
--- Positions and requests that were found damaged, as they were found.
+-- Rows that were found damaged, as they were found.
 CREATE TABLE quarantine (
-    found_ms      INTEGER NOT NULL,
-    position_uuid TEXT,
-    hotkey        TEXT,
-    reason        TEXT NOT NULL,
-    data          BLOB               -- the record of a position, the outcome of a request
+    found_ms INTEGER NOT NULL,
+    kind     TEXT NOT NULL,          -- position, campaign, mark or request
+    key      TEXT,                   -- uuid, campaign id or trade pair; NULL: a request
+    hotkey   TEXT,
+    reason   TEXT NOT NULL,
+    data     BLOB                    -- the record, or the outcome of a request
 );
