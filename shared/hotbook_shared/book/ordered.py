@@ -31,9 +31,9 @@ class Ordered(Generic[T]):
             self._items.insert(bisect_left(self._items, self._key(new), key=self._key), new)
 
     def after(self, key: Any) -> Iterator[T]:
-        """Those whose key is greater, in order. It costs nothing that others come before."""
-        items = self._items
-        return map(items.__getitem__, range(bisect_right(items, key, key=self._key), len(items)))
+        """Those whose key is greater, in order. Nothing before them is looked at."""
+        first = bisect_right(self._items, key, key=self._key)
+        return map(self._items.__getitem__, range(first, len(self._items)))
 
     def before(self, key: Any) -> list[T]:
         """Those whose key is smaller, in order."""
