@@ -31,7 +31,10 @@ class Ordered(Generic[T]):
             self._items.insert(bisect_left(self._items, self._key(new), key=self._key), new)
 
     def after(self, key: Any) -> Iterator[T]:
-        """Those whose key is greater, in order. Nothing before them is looked at."""
+        """Those whose key is greater, in order. Of the others only a few are looked at; where there
+        are none, as is mostly so of legs younger than a mark, the last one alone."""
+        if not self._items or self._key(self._items[-1]) <= key:
+            return iter(())
         first = bisect_right(self._items, key, key=self._key)
         return map(self._items.__getitem__, range(first, len(self._items)))
 
