@@ -14,10 +14,10 @@ from hotbook_shared.record import (
     CampaignRecord,
     MarkRecord,
     Record,
-    campaign_record_from,
     mark_record_from,
     record_from,
 )
+from hotbook_server.rules.campaigns import written
 from tests.bench.data import PAIRS, START_MS, hotkey
 
 PER_HOTKEY = 7
@@ -72,13 +72,9 @@ def _campaign(number: int, started_ms: int) -> CampaignRecord:
         risk_limit="5000.00000000",
         ended_ms=last_ms if has_ended else 0,
         created=number + 1,
-        version=seen + has_ended,
-        revision=number + 1,
-        updated_ms=last_ms,
+        version=seen + has_ended - 1,
     )
-    return campaign_record_from(
-        pb.Campaign(patterns=patterns).SerializeToString() + rest.SerializeToString()
-    )
+    return written(rest, pb.Campaign(patterns=patterns).SerializeToString(), number + 1, last_ms)
 
 
 def pattern(number: int, at_ms: int) -> pb.Pattern:
