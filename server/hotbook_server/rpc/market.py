@@ -6,28 +6,27 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator
-from decimal import Decimal
 
 from hotbook_server.commands import AnyOutcome, Expire, ExpireDone, PushBars, PushDone, PushedBar
 from hotbook_server.config import Settings
 from hotbook_server.keeper import Keeper
 from hotbook_server.market import market_of
 from hotbook_server.requests import request_key
-from hotbook_server.rpc import shape
+from hotbook_server.rpc import campaign_shape as shape
 from hotbook_server.rpc.guard import Call
 from hotbook_server.rpc.pipelined import Begun, begin, in_order
 from hotbook_shared.campaign_wire import pair_market_to_wire
 from hotbook_shared.errors import InvalidArgument, NotFound
 from hotbook_shared.market import Generation
 from hotbook_shared.money import check_leg_number, check_number
-from hotbook_shared.names import UUID_MAX, check_id, check_trade_pair
+from hotbook_shared.names import check_trade_pair
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.record import CampaignRecord
 from hotbook_shared.wire import DURABILITY_NUMBER
 
 YIELD_EVERY = 500  # bars of a message between two turns of the loop
 
-_is_plain_figure = re.compile(r"[0-9]{1,10}(?:\.[0-9]{1,8})?").fullmatch
+_is_plain = re.compile(r"[0-9]{1,10}(?:\.[0-9]{1,8})?").fullmatch
 """What nearly every price and volume looks like; others are looked at closely."""
 
 
@@ -102,11 +101,8 @@ class MarketService:
         """What is overdue fails first: whoever wakes for the step sees it failed."""
         shape.check_time(request.to_ms, "to_ms")
         self._freshness.check_advance(request.to_ms)
-        while True:  # so many at once
-            outcome = await self._keeper.submit(Expire(request.to_ms), timeout_s=call.timeout_s)
-            assert isinstance(outcome, ExpireDone), "a rule refuses no expiry"
-            if not outcome.expired:
-                break
+        while await self._expire(request.to_ms, call):
+            pass  # so many at once
         return _generation_reply(self._freshness.advance(request.to_ms))
 
     async def wait_for_generation(
@@ -118,14 +114,15 @@ class MarketService:
 
     # ---------------------------------------------------------------- parts
 
+    async def _expire(self, now_ms: int, call: Call) -> int:
+        outcome = await self._keeper.submit(Expire(now_ms), timeout_s=call.timeout_s)
+        assert isinstance(outcome, ExpireDone)
+        return outcome.expired
+
     async def _checked(self, request: pb.PushBarsRequest) -> PushBars:
         """The command behind a message of bars, once its shape is right."""
         shape.check_request_id(request.request_id)
-        most = self._settings.items_max
-        if len(request.bars) > most:
-            raise InvalidArgument(
-                f"bars has {len(request.bars)} bars; at most {most} are taken", field="bars"
-            )
+        shape.check_count(request.bars, self._settings.items_max, "bars")
         bars: list[PushedBar] = []
         for number, bar in enumerate(request.bars):
             if number % YIELD_EVERY == YIELD_EVERY - 1:
@@ -145,7 +142,7 @@ class MarketService:
     def _campaign(self, campaign_id: str) -> CampaignRecord | None:
         if not campaign_id:
             return None
-        check_id(campaign_id, "campaign_id", UUID_MAX)
+        shape.check_campaign_id(campaign_id)
         campaign = self._keeper.book.campaigns.by_id.get(campaign_id)
         if campaign is None:
             raise NotFound(f"there is no campaign {campaign_id}", campaign_id=campaign_id)
@@ -159,17 +156,12 @@ def _checked_bar(bar: pb.Bar, number: int) -> PushedBar:
     shape.check_time(at_ms, f"{at}.at_ms")
     if not at_ms:
         raise InvalidArgument(f"{at}.at_ms is missing", field=f"{at}.at_ms")
-    _check_figure(close, f"{at}.close")
-    if not close or not Decimal(close):
-        raise InvalidArgument(f"{at}.close must be above 0: {close!r}", field=f"{at}.close")
-    _check_figure(volume, f"{at}.volume")
+    if not _is_plain(close) or not close.strip("0."):
+        shape.check_price(close, f"{at}.close")
+    if volume and not _is_plain(volume):
+        check_number(volume, f"{at}.volume", signed=False)
+        check_leg_number(volume, f"{at}.volume")
     return PushedBar(trade_pair, at_ms, close, volume)
-
-
-def _check_figure(text: str, field: str) -> None:
-    if not _is_plain_figure(text):
-        check_number(text, field, signed=False)
-        check_leg_number(text, field)
 
 
 def _generation_reply(generation: Generation) -> bytes:
