@@ -29,6 +29,11 @@ class NaiveBook:
     def __init__(self) -> None:
         self.stands: list[tuple[Position, int]] = []
 
+    @property
+    def state(self) -> tuple[object, ...]:
+        """All that a command may change: of what it leaves alone, the very same objects."""
+        return (self.stands,)
+
     # ---------------------------------------------------------------- commands
 
     def save(self, asked: Save) -> Saved:
