@@ -138,7 +138,7 @@ SEQUENCES: dict[str, tuple[Change, ...]] = {
         Change.marked(mark_record("BTCUSD", 1)),
         campaign(2),
         Change.cleared(3, ""),
-        campaign(4),
+        campaign(4, "c2"),
         Change.marked(mark_record("BTCUSD", 5, "99")),
     ),
 }

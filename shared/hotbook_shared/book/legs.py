@@ -42,7 +42,8 @@ class Leg(msgspec.Struct, frozen=True):
             return cls(record, ZERO, ZERO, ZERO, ONE_MORE, from_text(_realized_pnl(record)))
         figures = raw.LegFigures.FromString(record.wire)
         sign = ONE_LESS if figures.side == pb.SIDE_SHORT else ONE_MORE
-        shares = from_text(figures.quantity or figures.net_quantity).copy_abs()
+        # A position out of orders has no quantity of its own: it is sent as 0.
+        shares = (from_text(figures.quantity) or from_text(figures.net_quantity)).copy_abs()
         entry = from_text(figures.average_entry_price)
         stop = from_text(figures.stop_loss)
         at_risk = _times(SUMS.subtract(entry, stop), shares) if stop else ZERO
