@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -412,6 +413,26 @@ async def test_a_disk_that_cannot_be_read_is_not_the_end(start: StartBounded) ->
     disk(engine).unread = False
     assert not engine.failure.done()
     assert (await engine.verify())[1] == []
+
+
+async def test_totals_need_no_disk(start: StartBounded) -> None:
+    """What closed legs have come to is at hand while their bytes are on disk alone: after a start,
+    in a rebuild, and where the disk cannot be read at all."""
+    engine = await start()
+    for number in range(5):
+        figures = {"campaign_id": "c1", "realized_pnl": Decimal(number)}
+        await do(engine, save(numbered(number, **figures)))
+    engine = await start()
+    assert len(stands_in_memory(engine)) == 2
+    disk(engine).unread = True
+
+    assert await engine.rebuild() is False
+
+    totals = engine.book.campaigns.legs_of("c1").totals("c1", None)
+    assert (totals.closed_count, totals.realized_pnl) == (5, Decimal(10))
+    assert len(stands_in_memory(engine)) == 2
+    with pytest.raises(Unreadable):
+        await engine.archive.use(record_in(engine, "p0"))
 
 
 def _place(uuid: str) -> PlaceOrder:

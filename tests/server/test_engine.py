@@ -24,8 +24,9 @@ from hotbook_shared.errors import (
     Unavailable,
 )
 from hotbook_shared.pb import hotbook_pb2 as pb
+from hotbook_shared.record import Change
 from tests.conftest import FakeClock, StartEngine
-from tests.make import closed, position, save
+from tests.make import campaign_record, closed, leg, mark_record, position, record, save
 
 
 class GatedJournal(MemoryJournal):
@@ -327,6 +328,63 @@ async def test_rebuild_and_reload_mend_what_verify_finds(
 
     assert (await engine.verify())[1] == []
     assert await getattr(engine, mend)() is False
+
+
+HARMS_BESIDE: list[tuple[Callable[[Book], object], str]] = [
+    (lambda book: book.campaigns.deadlines.put(book.campaigns.by_id["c1"], None), "rebuild"),
+    (lambda book: book.campaigns.legs.clear(), "rebuild"),
+    (lambda book: setattr(book.marks, "digest", 1), "rebuild"),
+    (lambda book: book.campaigns.put("c1", None), "reload"),
+    (lambda book: book.marks.put("BTCUSD", None), "reload"),
+    (lambda book: book.campaigns.legs.clear(), "reload"),
+]
+
+
+@pytest.mark.parametrize(("harm", "mend"), HARMS_BESIDE)
+async def test_campaigns_and_marks_are_mended_as_positions_are(
+    start_engine: StartEngine, harm: Callable[[Book], object], mend: str
+) -> None:
+    """Verify, Rebuild and Reload are about all that the book holds; so is a start."""
+    journal = MemoryJournal()
+    changes = [
+        Change.campaign_saved(campaign_record("c1", 1)),
+        Change.saved(record(leg("L"), 1, 2)),
+        Change.marked(mark_record("BTCUSD", 3)),
+    ]
+    journal.append(Batch(changes, [], at_ms=1))
+    engine = await start_engine(journal)
+    assert (await engine.verify())[1] == []
+    before = engine.book.digest
+
+    harm(engine.book)
+    assert (await engine.verify())[1]
+    assert await getattr(engine, mend)() is True
+
+    assert (await engine.verify())[1] == []
+    assert await getattr(engine, mend)() is False
+    assert (engine.book.digest, engine.book.revision) == (before, 3)
+    assert (set(engine.book.campaigns.by_id), set(engine.book.marks.by_pair)) == (
+        {"c1"},
+        {"BTCUSD"},
+    )
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda book: book.campaigns.put("c1", campaign_record("c1", 1)),
+        lambda book: book.marks.put("BTCUSD", mark_record("BTCUSD", 1)),
+    ],
+)
+async def test_a_book_ahead_that_differs_is_found(
+    engine: Engine, harm: Callable[[Book], object]
+) -> None:
+    """Between two batches both books are the same, campaigns and marks included."""
+    harm(engine._ahead)
+
+    assert (await engine.verify())[1] == [
+        "index: the book ahead differs from the book between two batches"
+    ]
 
 
 async def test_a_wrong_digest_that_was_mended_is_told_no_more(engine: Engine) -> None:

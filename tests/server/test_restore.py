@@ -19,8 +19,9 @@ from hotbook.testing import server
 from hotbook_server.journal.sqlite import SqliteJournal
 from hotbook_server.journal.store import STORE_NAME
 from hotbook_server.restore import EXIT_REFUSED, EXIT_USAGE, main
+from hotbook_shared.record import Change
 from tests.crash.power import Author
-from tests.make import closed, position, save
+from tests.make import campaign_record, closed, leg, mark_record, position, record, save
 
 OLD, NEW = {"old-1", "old-2"}, {"new-1", "new-2", "new-3"}
 
@@ -99,6 +100,45 @@ def test_a_backup_becomes_the_store_of_a_new_folder(backup: Path, tmp_path: Path
     assert "3 positions at revision 3" in done.stdout
     assert "restored 3 positions" in done.stdout
     assert held(tmp_path / "fresh") == NEW
+
+
+def test_campaigns_and_marks_are_restored(tmp_path: Path) -> None:
+    """All that the backup's book holds stands again."""
+    backup, author = _backup_with_a_campaign(tmp_path)
+
+    assert run(backup, "--data-dir", tmp_path / "fresh").exit_code == 0
+
+    journal = SqliteJournal(tmp_path / "fresh")
+    restored = Author(journal)
+    journal.close()
+    assert restored.book.holds_the_same(author.book)
+    assert restored.book.digest == author.book.digest
+
+
+@pytest.mark.parametrize("table", ["campaigns", "marks"])
+def test_a_damaged_campaign_or_mark_is_no_backup(tmp_path: Path, table: str) -> None:
+    """Nothing is restored from a store where a row is not as it was written."""
+    backup, _ = _backup_with_a_campaign(tmp_path)
+    spoil(backup, f"UPDATE {table} SET record = x'00'")
+
+    done = run(backup, "--data-dir", tmp_path / "fresh")
+
+    assert done.exit_code == EXIT_REFUSED
+    assert f"does not match its checksum (row 1 of {table})" in done.stderr
+    assert not (tmp_path / "fresh" / STORE_NAME).exists()
+
+
+def _backup_with_a_campaign(tmp_path: Path) -> tuple[Path, Author]:
+    journal = SqliteJournal(tmp_path / "source")
+    author = Author(journal)
+    author.write(
+        Change.campaign_saved(campaign_record("c1", 1)),
+        Change.saved(record(leg("L"), 1, 2)),
+        Change.marked(mark_record("BTCUSD", 3)),
+    )
+    journal.backup(tmp_path / "backup.db")
+    journal.close()
+    return tmp_path / "backup.db", author
 
 
 def test_a_restored_book_is_another_book(backup: Path, tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ class Campaigns:
         """Makes every index anew: from the campaigns here, and from all positions."""
         by_state: dict[int, list[CampaignRecord]] = {}
         by_hotkey: dict[str, list[CampaignRecord]] = {}
-        self.live, self.legs, self.open_on_pair, self.risk = {}, {}, {}, {}
+        self.live, self.open_on_pair, self.risk = {}, {}, {}
         digest = 0
         for record in self.by_id.values():
             by_state.setdefault(record.state, []).append(record)
@@ -152,9 +152,13 @@ class Campaigns:
         self.deadlines = Ordered(_due, live)
         for record in sorted(live, key=attrgetter("revision")):
             self._link_live(record)
+        legs: dict[str, list[Leg]] = {}
         for position in positions:
             if position.campaign_id:
-                self.put_leg(None, position)
+                leg = Leg.of(position)
+                legs.setdefault(position.campaign_id, []).append(leg)
+                self._note_leg(leg, 1)
+        self.legs = {campaign_id: Legs(held) for campaign_id, held in legs.items()}
 
     def copy(self) -> Campaigns:
         """Independent indexes over the same records."""
@@ -225,6 +229,8 @@ class Campaigns:
                 yield f"campaigns: {name} is not what a scan gives"
         for campaign_id in self.legs.keys() | fresh.legs.keys():
             stands, due = self.legs.get(campaign_id, NO_LEGS), fresh.legs.get(campaign_id, NO_LEGS)
+            if stands is not NO_LEGS and not stands.by_uuid:
+                yield f"campaigns: an empty entry for the legs of {campaign_id}"
             if any(
                 _plain(getattr(stands, name)) != _plain(getattr(due, name))
                 for name in ("by_uuid", "open", "closed")

@@ -7,6 +7,7 @@ hundred thousand, and so does a moving mark: it is stored once, for its pair.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 import msgspec
@@ -92,11 +93,14 @@ class Legs:
 
     __slots__ = ("by_uuid", "closed", "open", "sums")
 
-    def __init__(self) -> None:
-        self.by_uuid: dict[str, Leg] = {}
-        self.open: Ordered[Leg] = Ordered(leg_order)
-        self.closed: Ordered[Leg] = Ordered(leg_order)
+    def __init__(self, legs: Iterable[Leg] = ()) -> None:
+        self.by_uuid = {leg.record.position_uuid: leg for leg in legs}
+        held = self.by_uuid.values()
+        self.open = Ordered(leg_order, (leg for leg in held if leg.record.is_open))
+        self.closed = Ordered(leg_order, (leg for leg in held if not leg.record.is_open))
         self.sums = NOTHING
+        for leg in held:
+            self.sums = self.sums.plus(leg, ONE_MORE)
 
     def put(self, old: Leg | None, new: Leg | None) -> None:
         if old is not None:
