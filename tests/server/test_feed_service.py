@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import tracemalloc
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Any, cast
 
 import apsw
 import pytest
 
+from hotbook_server import feed as ring
 from hotbook_server.config import Settings
 from hotbook_server.engine import Engine
+from hotbook_server.journal.memory import MemoryJournal
 from hotbook_server.journal.sqlite import SqliteJournal
 from hotbook_server.journal.store import STORE_NAME
 from hotbook_server.rpc import feed as service
@@ -24,6 +27,7 @@ from tests.conftest import StartEngine
 from tests.make import closed, save
 
 COMMITS = 6
+PATIENCE_S = 20.0
 
 
 class NoCall:
@@ -114,3 +118,94 @@ async def test_an_old_revision_does_not_bring_all_changes_into_memory(
     answer = raw.ChangedFrame.FromString(frames[0])
     assert (len(frames), len(answer.positions), answer.is_whole) == (1, 2, False)
     assert peak_bytes < 4_000_000, f"{peak_bytes:,} of the 9 MB of changes were held at once"
+
+
+# -------------------------------------------------------------------- the pace of frames
+
+
+class Watching:
+    """A watcher whose frames are taken one by one, at a feed that wakes only when it is told to."""
+
+    def __init__(self, engine: Engine, feed: FeedService) -> None:
+        request = pb.WatchRequest(heartbeat_ms=60_000)
+        frames = feed.watch(request, cast(Call, NoCall()))
+        self._frames = cast(AsyncGenerator[bytes, None], frames)
+        self.feed = engine.feed
+        self._engine = engine
+        self._coming: asyncio.Task[bytes] | None = None
+        engine.feed.wake()  # the next one is a minute away
+
+    async def frame(self) -> raw.WatchFrame:
+        coming, self._coming = self._coming, None
+        async with asyncio.timeout(PATIENCE_S):
+            return raw.WatchFrame.FromString(await (coming or anext(self._frames)))
+
+    async def waits(self) -> bool:
+        """Whether nothing is sent, however often the loop turns."""
+        self._coming = asyncio.ensure_future(anext(self._frames))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        return not self._coming.done()
+
+    async def change(self) -> int:
+        await self._engine.submit(save(closed("p")), timeout_s=PATIENCE_S)
+        return self._engine.book.revision
+
+    async def close(self) -> None:
+        if self._coming is not None:
+            self._coming.cancel()
+            await asyncio.wait((self._coming,))
+        await self._frames.aclose()
+
+
+@pytest.fixture
+async def watcher(start_engine: StartEngine, settings: Settings) -> AsyncIterator[Watching]:
+    paced = {"watch_frame_ms": 60_000.0}
+    engine = await start_engine(MemoryJournal(), **paced)
+    made = Watching(engine, FeedService(settings.model_copy(update=paced), engine))
+    assert not (await made.frame()).changes, "the first says where it is"
+    yield made
+    await made.close()
+
+
+async def test_what_comes_while_a_frame_is_on_its_way_waits_for_the_next_waking(
+    watcher: Watching,
+) -> None:
+    """So that watchers are sent no more frames than they are woken for."""
+    first = await watcher.change()
+    assert await watcher.waits()
+    watcher.feed.wake()
+    assert [change.revision for change in (await watcher.frame()).changes] == [first]
+
+    second = await watcher.change()  # the reader has the frame, and has not asked for another
+    assert await watcher.waits()
+    watcher.feed.wake()
+    assert [change.revision for change in (await watcher.frame()).changes] == [second]
+
+
+async def test_a_waking_while_a_frame_is_on_its_way_is_not_missed(watcher: Watching) -> None:
+    """Whoever was busy when all were woken is sent what there is as soon as it is free."""
+    first = await watcher.change()
+    watcher.feed.wake()
+    assert (await watcher.frame()).revision == first
+    second = await watcher.change()
+    watcher.feed.wake()  # nobody waits at this moment
+
+    assert not await watcher.waits()
+    assert [change.revision for change in (await watcher.frame()).changes] == [second]
+
+
+async def test_who_is_behind_is_sent_frame_after_frame(
+    watcher: Watching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What does not fit into one frame follows at once, and so does what came meanwhile."""
+    monkeypatch.setattr(ring, "FRAME_BYTES", 1)  # a commit a frame
+    for _ in range(3):
+        await watcher.change()
+    watcher.feed.wake()
+    told = [(await watcher.frame()).revision for _ in range(2)]
+    await watcher.change()
+    told += [(await watcher.frame()).revision for _ in range(2)]
+
+    assert told == [1, 2, 3, 4]
+    assert await watcher.waits()
