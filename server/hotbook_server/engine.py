@@ -116,6 +116,7 @@ class Engine(Keeper):
         self._ahead = self.book.copy()
         self.quarantined = loaded.quarantined
         self.feed.restart(book.revision, self._mark(), book.digest)
+        self.alerts.restart(book, self._clock.now_ms())
         for what in loaded.damaged:
             log.error("damage found and set aside", what=what)
 
@@ -259,8 +260,8 @@ class Engine(Keeper):
                 draft.changes, self._mark(), self.book.digest, at_once=self.archive.is_bounded
             )
             self.freshness.note(draft.changes)
+            self.alerts.observe(draft.changes, self.book, now_ms)
             self.archive.take_in(draft.changes, self.book.positions.by_uuid)
-            self.freshness.note(draft.changes)
         self._step("applied")
         self._requests.remember(request for request, _ in kept)
         for ticket, outcome in answers:

@@ -200,12 +200,14 @@ class Following(Keeper):
         if changes is None:
             self.book = self._follower.book
             self.feed.restart(frame.revision, frame.mark, self.book.digest)
+            self.alerts.restart(self.book, self._clock.now_ms())
             log.info("filled", leader=self.leader, revision=frame.revision,
                      positions=len(self.book.positions.by_uuid),
                      campaigns=len(self.book.campaigns.by_id))  # fmt: skip
         elif changes:
             self.feed.publish(changes, frame.mark, self.book.digest)
             self.freshness.note(changes)
+            self.alerts.observe(changes, self.book, self._clock.now_ms())
         self._follower.is_shown(frame, self._heard_s)
         if frame.is_newest and self._follower.picture is not None:  # it is known how fresh
             self._filled.set()

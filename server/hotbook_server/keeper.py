@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 
+from hotbook_server.alerts import Alerts
 from hotbook_server.archive import Archive
 from hotbook_server.clock import Clock
 from hotbook_server.commands import AnyOutcome, Command, RefusedOutcome
@@ -28,6 +29,7 @@ class Keeper(ABC):
     def __init__(self, settings: Settings, journal: Journal, clock: Clock) -> None:
         self.book = Book()
         self.feed = Feed(settings, clock, self.as_of_s)
+        self.alerts = Alerts(settings)
         self.terms = Terms.of(settings)
         self.freshness = Freshness(settings, clock)
         self.journal = journal

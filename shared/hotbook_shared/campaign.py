@@ -217,3 +217,5 @@ class CampaignNews(Noun, frozen=True, kw_only=True):
     marks: tuple[Mark, ...] = ()
     alerts: tuple[Alert, ...] = ()
     is_last: bool = True
+    mark: str = ""
+    """Of the revision: what stands for the whole history up to it."""

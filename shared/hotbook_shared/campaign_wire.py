@@ -236,6 +236,7 @@ def news_from_wire(m: pb.FollowFrame) -> CampaignNews:
         marks=tuple(map(mark_from_wire, m.marks)),
         alerts=tuple(map(alert_from_wire, m.alerts)),
         is_last=m.is_last,
+        mark=m.mark,
     )
 
 

@@ -135,7 +135,7 @@ class FeedService:
         call: Call,  # noqa: ARG002
     ) -> AsyncIterator[bytes]:
         hotkeys = self._part(request).hotkeys
-        _check_mark(request.mark)
+        check_mark(request.mark)
         changed = await self._changed_since(request.since_revision, request.mark, hotkeys)
         # Nothing is awaited between here and `records`.
         revision, mark = self._feed.revision, self._feed.mark
@@ -212,7 +212,7 @@ class FeedService:
 
     def _pace(self, request: pb.WatchRequest) -> tuple[float, float]:
         """How long nothing may be sent, and how long changes are gathered, in seconds."""
-        _check_mark(request.mark)
+        check_mark(request.mark)
         if request.mark and not request.HasField("from_revision"):
             raise InvalidArgument("mark goes with the revision it came with", field="mark")
         asked = request.heartbeat_ms or self._settings.watch_heartbeat_ms
@@ -229,7 +229,7 @@ class FeedService:
         return asked / 1000, request.gather_ms / 1000
 
 
-def _check_mark(mark: str) -> None:
+def check_mark(mark: str) -> None:
     if len(mark) > MARK_MAX:
         raise InvalidArgument("mark is not one of this server's", field="mark")
 

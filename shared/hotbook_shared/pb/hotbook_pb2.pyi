@@ -1513,16 +1513,18 @@ class CampaignStatisticsReply(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., total: _Optional[int] = ..., by_state: _Optional[_Mapping[str, int]] = ..., by_exit_reason: _Optional[_Mapping[str, int]] = ..., won: _Optional[int] = ..., lost: _Optional[int] = ..., even: _Optional[int] = ..., success_rate: _Optional[str] = ..., win_rate: _Optional[str] = ..., total_result: _Optional[str] = ..., mean_result: _Optional[str] = ..., median_result: _Optional[str] = ..., best_result: _Optional[str] = ..., worst_result: _Optional[str] = ...) -> None: ...
 
 class FollowRequest(_message.Message):
-    __slots__ = ("campaign_ids", "hotkeys", "trade_pairs", "from_revision")
+    __slots__ = ("campaign_ids", "hotkeys", "trade_pairs", "from_revision", "mark")
     CAMPAIGN_IDS_FIELD_NUMBER: _ClassVar[int]
     HOTKEYS_FIELD_NUMBER: _ClassVar[int]
     TRADE_PAIRS_FIELD_NUMBER: _ClassVar[int]
     FROM_REVISION_FIELD_NUMBER: _ClassVar[int]
+    MARK_FIELD_NUMBER: _ClassVar[int]
     campaign_ids: _containers.RepeatedScalarFieldContainer[str]
     hotkeys: _containers.RepeatedScalarFieldContainer[str]
     trade_pairs: _containers.RepeatedScalarFieldContainer[str]
     from_revision: int
-    def __init__(self, campaign_ids: _Optional[_Iterable[str]] = ..., hotkeys: _Optional[_Iterable[str]] = ..., trade_pairs: _Optional[_Iterable[str]] = ..., from_revision: _Optional[int] = ...) -> None: ...
+    mark: str
+    def __init__(self, campaign_ids: _Optional[_Iterable[str]] = ..., hotkeys: _Optional[_Iterable[str]] = ..., trade_pairs: _Optional[_Iterable[str]] = ..., from_revision: _Optional[int] = ..., mark: _Optional[str] = ...) -> None: ...
 
 class CampaignUpdated(_message.Message):
     __slots__ = ("campaign", "totals")
@@ -1551,7 +1553,7 @@ class Alert(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., hotkey: _Optional[str] = ..., campaign_id: _Optional[str] = ..., level: _Optional[str] = ..., risk: _Optional[str] = ..., limit: _Optional[str] = ..., at_ms: _Optional[int] = ...) -> None: ...
 
 class FollowFrame(_message.Message):
-    __slots__ = ("revision", "is_reload", "campaigns", "removed", "marks", "alerts", "is_last")
+    __slots__ = ("revision", "is_reload", "campaigns", "removed", "marks", "alerts", "is_last", "mark")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     IS_RELOAD_FIELD_NUMBER: _ClassVar[int]
     CAMPAIGNS_FIELD_NUMBER: _ClassVar[int]
@@ -1559,6 +1561,7 @@ class FollowFrame(_message.Message):
     MARKS_FIELD_NUMBER: _ClassVar[int]
     ALERTS_FIELD_NUMBER: _ClassVar[int]
     IS_LAST_FIELD_NUMBER: _ClassVar[int]
+    MARK_FIELD_NUMBER: _ClassVar[int]
     revision: int
     is_reload: bool
     campaigns: _containers.RepeatedCompositeFieldContainer[CampaignUpdated]
@@ -1566,7 +1569,8 @@ class FollowFrame(_message.Message):
     marks: _containers.RepeatedCompositeFieldContainer[Mark]
     alerts: _containers.RepeatedCompositeFieldContainer[Alert]
     is_last: bool
-    def __init__(self, revision: _Optional[int] = ..., is_reload: _Optional[bool] = ..., campaigns: _Optional[_Iterable[_Union[CampaignUpdated, _Mapping]]] = ..., removed: _Optional[_Iterable[str]] = ..., marks: _Optional[_Iterable[_Union[Mark, _Mapping]]] = ..., alerts: _Optional[_Iterable[_Union[Alert, _Mapping]]] = ..., is_last: _Optional[bool] = ...) -> None: ...
+    mark: str
+    def __init__(self, revision: _Optional[int] = ..., is_reload: _Optional[bool] = ..., campaigns: _Optional[_Iterable[_Union[CampaignUpdated, _Mapping]]] = ..., removed: _Optional[_Iterable[str]] = ..., marks: _Optional[_Iterable[_Union[Mark, _Mapping]]] = ..., alerts: _Optional[_Iterable[_Union[Alert, _Mapping]]] = ..., is_last: _Optional[bool] = ..., mark: _Optional[str] = ...) -> None: ...
 
 class Mark(_message.Message):
     __slots__ = ("trade_pair", "price", "at_ms", "bars", "volumes", "volume_sum", "last_volume", "revision")
