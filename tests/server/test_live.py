@@ -195,7 +195,7 @@ async def test_a_frame_says_what_a_follower_needs(engine: Engine, live: Live) ->
         frame = await follower.next()
         [told] = frame.campaigns
         assert (frame.revision, frame.is_reload, frame.is_last) == (3, True, True)
-        assert (told.campaign.patterns, told.campaign.pattern_count) == ([], 2)
+        assert (len(told.campaign.patterns), told.campaign.pattern_count) == (0, 2)
         totals = told.totals
         assert (totals.total_pnl, totals.total_risk, totals.mark) == (
             "20.00000000", "10.00000000", "110",
