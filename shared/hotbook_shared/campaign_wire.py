@@ -255,12 +255,12 @@ def bar_to_wire(b: Bar) -> pb.Bar:
 def mark_to_wire(m: Mark) -> pb.Mark:
     return pb.Mark(
         trade_pair=m.trade_pair,
-        price=f"{m.price:f}",
+        price=_plain(m.price),
         at_ms=m.at_ms,
         bars=m.bars,
-        volumes=[f"{volume:f}" for volume in m.volumes],
-        volume_sum=f"{m.volume_sum:f}" if m.volumes else "",
-        last_volume="" if m.last_volume is None else f"{m.last_volume:f}",
+        volumes=map(_plain, m.volumes),
+        volume_sum=_plain(m.volume_sum) if m.volumes else "",
+        last_volume=_plain(m.last_volume),
         revision=m.revision,
     )
 
@@ -281,12 +281,12 @@ def mark_from_wire(m: pb.Mark) -> Mark:
 def pair_market_to_wire(p: PairMarket) -> pb.PairMarket:
     return pb.PairMarket(
         trade_pair=p.trade_pair,
-        price=to_text(p.price),
+        price=_plain(p.price),
         at_ms=p.at_ms or 0,
         age_ms=p.age_ms or 0,
         is_fresh=p.is_fresh,
         average_volume=f"{p.average_volume:f}",
-        last_volume=to_text(p.last_volume),
+        last_volume=_plain(p.last_volume),
         bars=p.bars,
         is_ready=p.is_ready,
         volume_level=VOLUME_NUMBER[p.volume_level],  # type: ignore[arg-type]
@@ -330,3 +330,8 @@ def pushed_from_wire(replies: Iterable[pb.PushBarsReply]) -> Pushed:
         accepted += reply.accepted
         stale += reply.stale
     return Pushed(revision=revision, accepted=accepted, stale=stale)
+
+
+def _plain(number: Decimal | None) -> str:
+    """Written out: what the server tells of the market has no exponents."""
+    return "" if number is None else f"{number:f}"
