@@ -22,9 +22,11 @@ from hotbook_server.journal.memory import MemoryJournal
 from hotbook_server.journal.sqlite import SqliteJournal
 from hotbook_server.journal.store import FolderInUse, StoreTooNew
 from hotbook_server.keeper import Keeper
+from hotbook_server.live import Live
 from hotbook_server.logs import log
 from hotbook_server.rpc.campaigns import CampaignsService
 from hotbook_server.rpc.feed import FeedService
+from hotbook_server.rpc.follow import FollowService
 from hotbook_server.rpc.guard import Guard
 from hotbook_server.rpc.market import MarketService
 from hotbook_server.rpc.operations import OperationsService
@@ -182,7 +184,9 @@ class Server:
         orders = OrdersService(self.settings, self.engine)
         splitting = SplittingService(self.settings, self.engine, self.splitter)
         feed = FeedService(self.settings, self.engine)
-        campaigns = CampaignsService(self.settings, self.engine, self.clock)
+        live = Live(self.settings, self.engine, self.clock)
+        follow = FollowService(self.settings, live)
+        campaigns = CampaignsService(self.settings, self.engine, follow)
         market = MarketService(self.settings, self.engine)
         operations = OperationsService(self.settings, self.engine, self.clock, self.telemetry)
         self._grpc.add_generic_rpc_handlers(

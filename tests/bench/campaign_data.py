@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
+from hotbook_server.rules.campaigns import written
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.record import (
     CampaignRecord,
@@ -17,7 +18,6 @@ from hotbook_shared.record import (
     mark_record_from,
     record_from,
 )
-from hotbook_server.rules.campaigns import written
 from tests.bench.data import PAIRS, START_MS, hotkey
 
 PER_HOTKEY = 7

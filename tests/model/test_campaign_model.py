@@ -140,7 +140,7 @@ def _check_totals(found: Any, due: Figures) -> None:
 
 TestCampaigns = CampaignMachine.TestCase
 TestCampaigns.settings = settings(
-    max_examples=250, phases=[__import__("hypothesis").Phase.generate],
+    max_examples=250,
     stateful_step_count=15,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -222,8 +222,8 @@ class BookMachine(RuleBasedStateMachine):
         self.die(several, keys)
         self.kill_at = None
         due = self.foretell(several)
-        stands = self.changed and step in AFTER_COMMIT
-        assert (self.engine.book.revision > revision) == stands
+        is_done = self.changed and step in AFTER_COMMIT
+        assert (self.engine.book.revision > revision) == is_done
         for outcome, (answer, stands) in zip(self.submit(several, keys), due, strict=True):
             self.check(outcome, answer, stands)
 

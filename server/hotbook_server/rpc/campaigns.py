@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from itertools import islice
 
-from hotbook_server.clock import Clock
 from hotbook_server.commands import (
     AddLeg,
     AddPattern,
@@ -26,12 +25,13 @@ from hotbook_server.config import Settings
 from hotbook_server.keeper import Keeper
 from hotbook_server.requests import request_key
 from hotbook_server.rpc import campaign_shape as shape
+from hotbook_server.rpc.follow import FollowService
 from hotbook_server.rpc.guard import Call
 from hotbook_server.statistics import statistics_of
 from hotbook_shared.book.campaigns import Campaigns
 from hotbook_shared.book.legs import Leg, Legs
 from hotbook_shared.campaign_wire import statistics_to_wire, totals_to_wire
-from hotbook_shared.errors import HotbookError, InvalidArgument, NotFound, Unsupported
+from hotbook_shared.errors import HotbookError, InvalidArgument, NotFound
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.pb import records_pb2 as raw
 from hotbook_shared.record import CampaignRecord, Record
@@ -42,10 +42,10 @@ LOOKED_AT_MOST = 20_000
 
 
 class CampaignsService:
-    def __init__(self, settings: Settings, keeper: Keeper, clock: Clock) -> None:
+    def __init__(self, settings: Settings, keeper: Keeper, follow: FollowService) -> None:
         self._settings = settings
         self._keeper = keeper
-        self._clock = clock
+        self.follow = follow.follow
         self._durability = DURABILITY_NUMBER[settings.durability]
 
     # ---------------------------------------------------------------- patterns
@@ -223,10 +223,6 @@ class CampaignsService:
             next_page_token=leg_token(records[-1]) if len(page) > size else "",
             campaign_version=campaign.version,
         ).SerializeToString()
-
-    async def follow(self, request: pb.FollowRequest, call: Call) -> AsyncIterator[bytes]:  # noqa: ARG002
-        raise Unsupported("not yet")
-        yield b""
 
     # ---------------------------------------------------------------- parts
 
