@@ -10,7 +10,9 @@ from datetime import datetime
 from typing import Any, overload
 
 from hotbook import _calls, _procedures
+from hotbook._aio_campaign_methods import CampaignMethods
 from hotbook._aio_feed_methods import FeedMethods
+from hotbook._aio_market_methods import MarketMethods
 from hotbook._aio_order_methods import OrderMethods
 from hotbook._aio_pipeline import save_stream
 from hotbook._backup import new_backup
@@ -37,7 +39,7 @@ def connect(target: str = DEFAULT_TARGET, *, timeout_s: float = DEFAULT_TIMEOUT_
     return Client(target, timeout_s=timeout_s)
 
 
-class Client(OrderMethods, FeedMethods):
+class Client(OrderMethods, FeedMethods, CampaignMethods, MarketMethods):
     """One server's book, from any number of tasks on one loop. Survives restarts of the server.
 
     Raises errors of `hotbook` only. A write that ends in Unavailable or DeadlineExceeded may have

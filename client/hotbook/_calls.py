@@ -6,7 +6,7 @@ The faces (sync now, async later) only differ in how they wait.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -335,12 +335,16 @@ def iterate(items: Iterable[_Item], name: str) -> Iterator[_Item]:
 
 
 def hotkeys_of(hotkeys: Iterable[str]) -> list[str]:
-    wanted = list(iterate(hotkeys, "hotkeys"))
-    for number, hotkey in enumerate(wanted):
-        if not isinstance(hotkey, str):
+    return texts(hotkeys, "hotkeys")
+
+
+def texts(items: Iterable[str], field: str) -> list[str]:
+    wanted = list(iterate(items, field))
+    for number, text in enumerate(wanted):
+        if not isinstance(text, str):
             raise InvalidArgument(
-                f"hotkeys[{number}] must be a str, not {type(hotkey).__name__}",
-                field=f"hotkeys[{number}]",
+                f"{field}[{number}] must be a str, not {type(text).__name__}",
+                field=f"{field}[{number}]",
             )
     return wanted
 
@@ -356,6 +360,20 @@ def seconds(timeout_s: float | None, default_s: float) -> float:
     ):
         raise InvalidArgument(f"timeout_s must be seconds, not {timeout_s!r}", field="timeout_s")
     return timeout_s
+
+
+def at_ms(at: datetime | int | None, field: str = "at") -> int:
+    """A time on the wire; 0 stands for one that is not given."""
+    return 0 if at is None else epoch_ms(at, field)
+
+
+def choice(table: Mapping[Any, int], value: object, field: str) -> Any:
+    """The number on the wire of one of a few words."""
+    try:
+        return table[value]
+    except (KeyError, TypeError):
+        wanted = " or ".join(repr(str(name)) for name in table if name is not None)
+        raise InvalidArgument(f"{field} must be {wanted}, not {value!r}", field=field) from None
 
 
 def built(build: Callable[[], Result]) -> Result:

@@ -10,8 +10,10 @@ from typing import Any, overload
 
 from hotbook import _calls, _procedures
 from hotbook._backup import new_backup
+from hotbook._campaign_methods import CampaignMethods
 from hotbook._connection import DEFAULT_TARGET, DEFAULT_TIMEOUT_S
 from hotbook._feed_methods import FeedMethods
+from hotbook._market_methods import MarketMethods
 from hotbook._order_methods import OrderMethods
 from hotbook._pipeline import save_stream
 from hotbook_shared import wire
@@ -36,7 +38,7 @@ def connect(target: str = DEFAULT_TARGET, *, timeout_s: float = DEFAULT_TIMEOUT_
     return Client(target, timeout_s=timeout_s)
 
 
-class Client(OrderMethods, FeedMethods):
+class Client(OrderMethods, FeedMethods, CampaignMethods, MarketMethods):
     """One server's book, from any number of threads. Survives restarts of the server.
 
     Raises errors of `hotbook` only. A write that ends in Unavailable or DeadlineExceeded may have

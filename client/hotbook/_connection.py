@@ -64,6 +64,8 @@ STUBS: tuple[Any, ...] = (
     stubs.OrdersStub,
     stubs.SplittingStub,
     stubs.FeedStub,
+    stubs.CampaignsStub,
+    stubs.MarketStub,
     stubs.OperationsStub,
     RecordsStub,
 )

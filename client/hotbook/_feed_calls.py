@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hotbook._calls import built, hotkeys_of
+from hotbook._calls import built, texts
 from hotbook_shared.errors import InvalidArgument
 from hotbook_shared.following import Cursor, heartbeat_ms
 from hotbook_shared.pb import hotbook_pb2 as pb
@@ -43,11 +43,11 @@ def list_changed(
     )
 
 
-def named(hotkeys: Iterable[str] | None) -> list[str]:
+def named(hotkeys: Iterable[str] | None, field: str = "hotkeys") -> list[str]:
     """The hotkeys that a part of the book consists of; none at all is no part."""
     if hotkeys is None:
         return []
-    names = hotkeys_of([hotkeys] if isinstance(hotkeys, str) else hotkeys)
+    names = texts([hotkeys] if isinstance(hotkeys, str) else hotkeys, field)
     if not names:
-        raise InvalidArgument("hotkeys is empty: name at least one, or none", field="hotkeys")
+        raise InvalidArgument(f"{field} is empty: name at least one, or none", field=field)
     return names

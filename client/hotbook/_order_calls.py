@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
-from hotbook._calls import Call, built, iterate, request_id
+from hotbook._calls import Call, at_ms, built, choice, iterate, request_id
 from hotbook_shared import answers, wire
-from hotbook_shared.errors import InvalidArgument
 from hotbook_shared.model import (
     Exposure,
     Order,
@@ -20,7 +18,6 @@ from hotbook_shared.model import (
     Split,
     SplitStats,
     TradePair,
-    epoch_ms,
 )
 from hotbook_shared.money import to_text
 from hotbook_shared.pb import hotbook_pb2 as pb
@@ -46,8 +43,8 @@ def place_order(
             order=wire.order_to_wire(order),
             request_id=request_id(),
             account_size=to_text(account_size, "account_size"),
-            on_flip=_choice(ON_FLIP, on_flip, "on_flip"),
-            on_limit=_choice(ON_LIMIT, on_limit, "on_limit"),
+            on_flip=choice(ON_FLIP, on_flip, "on_flip"),
+            on_limit=choice(ON_LIMIT, on_limit, "on_limit"),
             portfolio_leverage_max=to_text(portfolio_leverage_max, "portfolio_leverage_max"),
         )
     )
@@ -68,8 +65,8 @@ def close_position(
             trade_pair=trade_pair or "",
             position_uuid=position_uuid or "",
             price=to_text(price, "price"),
-            at_ms=_at_ms(at),
-            source=_choice(wire.SOURCE_NUMBER, source, "source"),
+            at_ms=at_ms(at),
+            source=choice(wire.SOURCE_NUMBER, source, "source"),
             request_id=request_id(),
         )
     )
@@ -85,8 +82,8 @@ def close_all(
                 pb.PairPrice(trade_pair=trade_pair, price=to_text(price, f"price of {trade_pair}"))
                 for trade_pair, price in prices.items()
             ],
-            at_ms=_at_ms(at),
-            source=_choice(wire.SOURCE_NUMBER, source, "source"),
+            at_ms=at_ms(at),
+            source=choice(wire.SOURCE_NUMBER, source, "source"),
             request_id=request_id(),
         )
     )
@@ -156,15 +153,3 @@ def prices_of(
         trade_pairs = [trade_pairs]
     pairs = list(iterate(trade_pairs, "trade_pairs"))
     return built(lambda: dict.fromkeys(pairs))
-
-
-def _choice(table: Mapping[Any, int], value: object, field: str) -> Any:
-    try:
-        return table[value]
-    except (KeyError, TypeError):
-        wanted = " or ".join(repr(str(name)) for name in table)
-        raise InvalidArgument(f"{field} must be {wanted}, not {value!r}", field=field) from None
-
-
-def _at_ms(at: datetime | int | None) -> int:
-    return 0 if at is None else epoch_ms(at, "at")

@@ -6,11 +6,12 @@ call may be begun ahead of the moment in which its answer is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
+from google.protobuf.message import Message
 
 from hotbook import _calls
 from hotbook._calls import Ahead, Begun, Call, Chunk
@@ -19,6 +20,7 @@ from hotbook_shared.model import Position, Saved
 from hotbook_shared.pb import hotbook_pb2 as pb
 
 Result = TypeVar("Result")
+Item = TypeVar("Item", bound=Message)
 Procedure: TypeAlias = Generator[Call[Any] | Ahead | Begun, Any, Result]
 
 LISTING_TRIES = 3
@@ -89,9 +91,14 @@ def listing(
     hotkeys: Sequence[str], open_only: bool, opened_after: datetime | int | None
 ) -> Procedure[dict[str, list[Position]]]:
     """Every page of a listing; begun anew where the server forgot it in between."""
+    return begun_anew(lambda: _pages(hotkeys, open_only, opened_after))
+
+
+def begun_anew(pages: Callable[[], Procedure[Result]]) -> Procedure[Result]:
+    """A listing of several pages, a few times over where it can not be read to its end."""
     for last_try in (False,) * (LISTING_TRIES - 1) + (True,):
         try:
-            return (yield from _pages(hotkeys, open_only, opened_after))
+            return (yield from pages())
         except PageExpired:
             if last_try:
                 raise
@@ -110,3 +117,37 @@ def _pages(
         token = page.next_token
         if not token:
             return found
+
+
+def in_order(calls: Iterable[Call[Result]]) -> Procedure[list[Result]]:
+    """One call after the other. The next is made while the server works on the last; it is not sent
+    before that one is answered."""
+    answers: list[Result] = []
+    made = iter(calls)
+    last: Begun | None = None
+    while True:
+        try:
+            call = next(made, None)
+        except Exception:  # the caller's own; what was sent before it is done
+            if last is not None:
+                yield last
+            raise
+        if last is not None:
+            answers.append((yield last))
+        if call is None:
+            return answers
+        last = yield Ahead(call)
+
+
+def batches(items: Iterable[Item], count: int, size: int) -> Iterator[list[Item]]:
+    """Messages in lists of so many, and of so many bytes, at most."""
+    batch: list[Item] = []
+    room = size
+    for item in items:
+        room -= item.ByteSize()
+        if batch and (len(batch) == count or room < 0):
+            yield batch
+            batch, room = [], size - item.ByteSize()
+        batch.append(item)
+    if batch:
+        yield batch

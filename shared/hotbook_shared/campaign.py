@@ -68,6 +68,17 @@ class Pattern(Noun, frozen=True, kw_only=True):
         return utc(self.at_ms)
 
 
+class PatternFiling(Noun, frozen=True, kw_only=True):
+    """A pattern, and where it belongs. `account_size` is that of a campaign that it begins."""
+
+    hotkey: str
+    trade_pair: str
+    pattern: Pattern
+    range_id: str | None = None
+    timeframe: str | None = None
+    account_size: Decimal | None = None
+
+
 class Campaign(Noun, frozen=True, kw_only=True):
     """A plan of one hotkey on one trade pair: its patterns; its legs are positions.
 
@@ -153,6 +164,8 @@ class AddedPattern(Noun, frozen=True, kw_only=True):
     version: int
     created: bool = False
     repeated: bool = False
+    campaign: Campaign | None = None
+    """As it then stands, where one pattern alone was filed."""
 
 
 class LegChanged(Noun, frozen=True, kw_only=True):

@@ -142,6 +142,17 @@ def totals_from_wire(m: pb.CampaignTotals) -> CampaignTotals:
     )
 
 
+def added_one_from_wire(m: pb.AddPatternReply) -> AddedPattern:
+    campaign = campaign_from_wire(m.campaign)
+    return AddedPattern(
+        campaign_id=campaign.campaign_id,
+        version=campaign.version,
+        created=m.created,
+        repeated=m.repeated,
+        campaign=campaign,
+    )
+
+
 def added_from_wire(m: pb.PatternOutcome) -> AddedPattern | HotbookError:
     if m.HasField("refused"):
         return refusal_from_wire(m.refused)
