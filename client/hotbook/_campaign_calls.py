@@ -189,10 +189,14 @@ def statistics(hotkey: str | None, trade_pair: str | None) -> Call[CampaignStati
 
 
 def campaigns(
-    states: Iterable[CampaignState], live: bool, hotkey: str | None, trade_pair: str | None
+    states: CampaignState | Iterable[CampaignState],
+    live: bool,
+    hotkey: str | None,
+    trade_pair: str | None,
 ) -> Procedure[list[Campaign]]:
     """Every page of a listing; begun anew where the server forgot it in between."""
-    wanted = [_state(state, "states") for state in iterate(states, "states")]
+    chosen = [states] if isinstance(states, CampaignState) else iterate(states, "states")
+    wanted = [_state(state, "states") for state in chosen]
 
     def page(token: str) -> Call[tuple[list[Campaign], str]]:
         request = built(

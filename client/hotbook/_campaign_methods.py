@@ -112,7 +112,7 @@ class CampaignMethods(Face):
     def campaigns(
         self,
         *,
-        states: Iterable[CampaignState] = (),
+        states: CampaignState | Iterable[CampaignState] = (),
         live: bool = False,
         hotkey: str | None = None,
         trade_pair: str | None = None,

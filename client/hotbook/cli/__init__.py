@@ -11,7 +11,8 @@ def main() -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what it has to say, we say in our own words
     try:
         # The commands register themselves with the group.
-        from hotbook.cli import diff, feed, frames, operations, orders, positions, transfer  # noqa: F401
+        from hotbook.cli import campaigns, diff, feed, frames, legs, market, operations  # noqa: F401
+        from hotbook.cli import orders, positions, top, transfer  # noqa: F401
         from hotbook.cli.app import hotbook
     except ModuleNotFoundError as missing:
         if missing.name not in ("click", "rich"):

@@ -6,6 +6,7 @@ import functools
 import sys
 from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import click
@@ -57,6 +58,21 @@ class Seconds(click.ParamType[float]):
                 f"{value!r} is not a number of seconds from above 0 to {SECONDS_MAX}", param, ctx
             )
         return seconds
+
+
+class Number(click.ParamType[Decimal]):
+    """An exact decimal number."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Decimal:
+        try:
+            number = Decimal(str(value))
+        except InvalidOperation:
+            number = Decimal("NaN")
+        if not number.is_finite():
+            self.fail(f"{value!r} is not a number", param, ctx)
+        return number
 
 
 class Asked:

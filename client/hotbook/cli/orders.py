@@ -11,24 +11,9 @@ import click
 
 import hotbook as api
 from hotbook.cli import show
-from hotbook.cli.app import Asked, command, confirm, exit_code_of, moment_of
+from hotbook.cli.app import Asked, Number, command, confirm, exit_code_of, moment_of
 from hotbook_shared.bar import LateBar
 from hotbook_shared.model import OrderSource, Side, utc
-
-
-class Number(click.ParamType[Decimal]):
-    """An exact decimal number."""
-
-    name = "number"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Decimal:
-        try:
-            number = Decimal(str(value))
-        except InvalidOperation:
-            number = Decimal("NaN")
-        if not number.is_finite():
-            self.fail(f"{value!r} is not a number", param, ctx)
-        return number
 
 
 AT = click.option("--at", metavar="TIME", help="When: ISO 8601 with a zone, or epoch "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Literal
 
 import click
@@ -18,9 +19,17 @@ from rich.text import Text
 
 import hotbook as api
 
-UUIDS = ("uuid", "order")
+UUIDS = ("uuid", "order", "campaign", "leg")
 """Columns that go over two lines, where the terminal is too narrow for all."""
 
+STATE_STYLE = {
+    api.CampaignState.FORMING: "cyan",
+    api.CampaignState.ACTIVE: "green",
+    api.CampaignState.DORMANT: "yellow",
+    api.CampaignState.COMPLETED: "blue",
+    api.CampaignState.FAILED: "red",
+}
+LEVEL_STYLE = {api.VolumeLevel.LOW: "yellow", api.VolumeLevel.HIGH: "cyan"}
 SIDE_STYLE = {api.Side.LONG: "green", api.Side.SHORT: "red"}
 
 
@@ -57,7 +66,7 @@ def positions(found: Sequence[api.Position]) -> None:
         click.echo("no positions", err=True)
     elif Console().is_terminal:
         for number, hotkey in enumerate(dict.fromkeys(p.hotkey for p in found)):
-            click.echo(("\n" if number else "") + click.style(_printable(hotkey), bold=True))
+            click.echo(("\n" if number else "") + click.style(printable(hotkey), bold=True))
             _brief([p for p in found if p.hotkey == hotkey])
     else:
         _full(found)
@@ -135,6 +144,24 @@ def closing(p: api.Position) -> Text:
     return Text(kind, style="cyan") if p.closed_at is None else Text(day(p.closed_at))
 
 
+def campaign_state(state: api.CampaignState) -> Text:
+    return Text(state, style=STATE_STYLE[state])
+
+
+def gain(result: Decimal) -> Text:
+    """A result: green where it is won, red where it is lost."""
+    style = "green" if result > 0 else "red" if result < 0 else "dim"
+    return Text(f"{result:f}", style=style)
+
+
+def freshness(pair: api.PairMarket) -> Text:
+    return Text("fresh", style="green") if pair.is_fresh else Text("-", style="dim")
+
+
+def volume_level(level: api.VolumeLevel) -> Text:
+    return Text("-" if level is api.VolumeLevel.UNKNOWN else level, style=LEVEL_STYLE.get(level, ""))
+
+
 def moment(at: datetime) -> str:
     return at.strftime("%Y-%m-%d %H:%M:%SZ")
 
@@ -164,10 +191,10 @@ def duration(ms: int) -> str:
 
 def _cell(value: object) -> Text:
     """A text that rich takes as it is: no markup, no control characters."""
-    return value if isinstance(value, Text) else Text(_printable(str(value)))
+    return value if isinstance(value, Text) else Text(printable(str(value)))
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 

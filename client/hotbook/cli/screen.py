@@ -1,0 +1,234 @@
+"""How `hotbook top` looks: one picture, drawn for a width and a height. No IO.
+
+Figures are shortened where the screen is narrow; `-o json` has all their digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from decimal import Decimal
+from typing import Literal, NamedTuple
+
+import msgspec
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+import hotbook as api
+from hotbook.cli import show
+
+WIDE = 120
+"""From so many columns on there is room for all of them."""
+MARKS_MAX = 6
+ALERTS_MAX = 3
+SILENT_S = 2.0
+"""A server that is there is heard of far more often than this."""
+LEVEL_STYLE = {"NORMAL": "green", "WARNING": "yellow", "CRITICAL": "bold red"}
+EVERYTHING = 1_000_000
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """All that a picture shows, at one moment."""
+
+    target: str
+    revision: int
+    is_whole: bool
+    campaigns: Sequence[api.CampaignUpdated]
+    market: api.MarketView | None
+    status: api.Status | None
+    alerts: Sequence[api.Alert]
+    changes_per_s: float
+    frames_per_s: float
+    answer_ms: float
+    since_look_ms: int
+    silence_s: float
+    restarts: int
+    error: api.HotbookError | None
+
+
+class Column(NamedTuple):
+    name: str
+    cell: Callable[[api.CampaignUpdated], Text]
+    is_right: bool = True
+
+
+def drawn(seen: Seen, width: int, height: int = EVERYTHING) -> RenderableType:
+    """The picture. What does not fit into the height is counted."""
+    marks = _marks(seen, width, MARKS_MAX if height < EVERYTHING else EVERYTHING)
+    alerts = _alerts(seen)
+    room = height - 4 - marks.row_count - 2 - (len(alerts) + 1 if alerts else 0)
+    parts: list[RenderableType] = [_header(seen, width), _sums(seen), Text("")]
+    parts += _campaigns(seen, width, max(room, 1))
+    if marks.row_count:
+        parts += [Text(""), marks]
+    if alerts:
+        parts += [Text(""), *alerts]
+    return Group(*parts)
+
+
+# ------------------------------------------------------------------ head
+
+
+def _header(seen: Seen, width: int) -> Text:
+    head = Text("hotbook top", style="bold")
+    head.append(f"  {seen.target}  ", style="not bold")
+    head.append_text(_connection(seen))
+    told = [f"revision {seen.revision:,}", f"{seen.changes_per_s:,.0f} changes/s"]
+    if width >= WIDE:
+        told += [f"{seen.frames_per_s:,.0f} frames/s", f"answers in {seen.answer_ms:.1f} ms"]
+    if seen.status is not None and seen.status.leader:
+        told.append(f"{seen.status.lag_ms:.0f} ms behind {seen.status.leader}")
+    head.append("  " + "  ".join(told), style="not bold")
+    head.truncate(width)
+    return head
+
+
+def _connection(seen: Seen) -> Text:
+    if seen.error is not None:
+        return Text(f"ended: {seen.error.message}", style="red")
+    if seen.silence_s > SILENT_S:
+        return Text(f"no answer for {seen.silence_s:.0f} s", style="red")
+    if not seen.is_whole:
+        return Text("connecting", style="yellow")
+    if seen.restarts:
+        return Text(f"live, restarted {seen.restarts}x", style="green")
+    return Text("live", style="green")
+
+
+def _sums(seen: Seen) -> Text:
+    """What all that is shown amounts to."""
+    totals = [updated.totals for updated in seen.campaigns]
+    live = sum(1 for updated in seen.campaigns if updated.campaign.state.is_live)
+    line = Text(f"{show.counted(len(totals), 'campaign')}, {live:,} live   legs ")
+    line.append(f"{sum(t.open_count for t in totals):,} open", style="cyan")
+    line.append(f", {sum(t.closed_count for t in totals):,} closed   risk ")
+    line.append(_money(sum((t.total_risk for t in totals), Decimal(0))).plain)
+    line.append("   pnl ")
+    return line.append_text(_gain(sum((t.total_pnl for t in totals), Decimal(0))))
+
+
+# ------------------------------------------------------------------ campaigns
+
+
+def _columns(width: int) -> list[Column]:
+    narrow = [
+        Column("campaign", lambda u: Text(_end(u.campaign.campaign_id, 10)), is_right=False),
+        Column("pair", lambda u: Text(_end(u.campaign.trade_pair, 8)), is_right=False),
+        Column("state", lambda u: show.campaign_state(u.campaign.state), is_right=False),
+        Column("open", lambda u: _count(u.totals.open_count, "cyan")),
+        Column("shut", lambda u: _count(u.totals.closed_count, "")),
+        Column("entry", lambda u: _price(u.totals.weighted_avg_entry)),
+        Column("mark", lambda u: _price(u.totals.mark)),
+        Column("risk", lambda u: _money(u.totals.total_risk)),
+        Column("pnl", lambda u: _gain(u.totals.total_pnl)),
+    ]
+    if width < WIDE:
+        return narrow
+    wide = [
+        Column("campaign", lambda u: Text(_end(u.campaign.campaign_id, 16)), is_right=False),
+        Column("hotkey", lambda u: Text(_end(u.campaign.hotkey, 12)), is_right=False),
+        *narrow[1:3],
+        Column("phase", lambda u: Text(u.campaign.phase or "-"), is_right=False),
+        Column("patterns", lambda u: _count(u.campaign.pattern_count, "")),
+        *narrow[3:5],
+        Column("shares", lambda u: _price(u.totals.total_shares)),
+        *narrow[5:],
+        Column("realized", lambda u: _gain(u.totals.realized_pnl)),
+    ]
+    return wide
+
+
+def _campaigns(seen: Seen, width: int, room: int) -> list[RenderableType]:
+    if not seen.campaigns:
+        return [Text("no campaigns" if seen.is_whole else "", style="dim")]
+    shown = seen.campaigns if len(seen.campaigns) <= room else seen.campaigns[: max(room - 1, 1)]
+    columns = _columns(width)
+    grid = _grid([(column.name, column.is_right) for column in columns])
+    for updated in shown:
+        style = "dim" if updated.campaign.state.has_ended else ""
+        grid.add_row(*(column.cell(updated) for column in columns), style=style)
+    hidden = len(seen.campaigns) - len(shown)
+    return [grid, Text(f"and {hidden:,} more", style="dim")] if hidden else [grid]
+
+
+# ------------------------------------------------------------------ market
+
+
+def _marks(seen: Seen, width: int, most: int) -> Table:
+    names = ["mark of", "price", "age", "fresh", "volume", "level"]
+    if width >= WIDE:
+        names[5:5] = ["average", "bars"]
+    grid = _grid([(name, name not in ("mark of", "fresh", "level")) for name in names])
+    pairs = seen.market.pairs if seen.market is not None else ()
+    watched = {updated.campaign.trade_pair for updated in seen.campaigns}
+    for pair in sorted(pairs, key=lambda p: (p.trade_pair not in watched, p.trade_pair))[:most]:
+        cells = [
+            Text(pair.trade_pair),
+            _price(pair.price),
+            _age(pair, seen.since_look_ms),
+            show.freshness(pair),
+            _price(pair.last_volume),
+            show.volume_level(pair.volume_level),
+        ]
+        if width >= WIDE:
+            average = _price(pair.average_volume) if pair.bars else Text("-")
+            cells[5:5] = [average, Text(f"{pair.bars}{'' if pair.is_ready else ' (not ready)'}")]
+        grid.add_row(*cells)
+    return grid
+
+
+def _age(pair: api.PairMarket, since_look_ms: int) -> Text:
+    if pair.age_ms is None:
+        return Text("-")
+    age_s = (pair.age_ms + since_look_ms) // 1000
+    return Text(f"{age_s} s" if age_s < 120 else str(timedelta(seconds=age_s)))
+
+
+def _alerts(seen: Seen) -> list[RenderableType]:
+    lines: list[RenderableType] = []
+    for alert in list(seen.alerts)[-ALERTS_MAX:]:
+        of = f"campaign {alert.campaign_id}" if alert.campaign_id else f"hotkey {alert.hotkey}"
+        line = Text(f"{alert.level:8}", style=LEVEL_STYLE.get(alert.level, ""))
+        line.append(f"  {of} risks {alert.risk:f} of {alert.limit:f}", style="not bold default")
+        lines.append(Text.assemble(line, overflow="ellipsis", no_wrap=True))
+    return lines
+
+
+# ------------------------------------------------------------------ cells
+
+
+def _grid(columns: Sequence[tuple[str, bool]]) -> Table:
+    grid = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for name, is_right in columns:
+        edge: Literal["left", "right"] = "right" if is_right else "left"
+        grid.add_column(name, justify=edge, no_wrap=True, overflow="ellipsis")
+    return grid
+
+
+def _end(text: str, most: int) -> str:
+    """A name that is too long by its end, which differs where its beginning does not."""
+    shown = show.printable(text)
+    return shown if len(shown) <= most else "…" + shown[1 - most :]
+
+
+def _count(count: int, style: str) -> Text:
+    return Text(f"{count:,}", style=style if count else "dim")
+
+
+def _price(number: Decimal | None) -> Text:
+    """A price or a size with the digits that matter: four decimals from 1 on, eight below."""
+    if number is None:
+        return Text("-", style="dim")
+    digits = 2 if abs(number) >= 1000 else 4 if abs(number) >= 1 else 8
+    text = f"{number:,.{digits}f}"
+    return Text(text.rstrip("0").rstrip(".") if "." in text else text)
+
+
+def _money(number: Decimal) -> Text:
+    return Text(f"{number:,.2f}", style="" if number else "dim")
+
+
+def _gain(result: Decimal) -> Text:
+    style = "green" if result > 0 else "red" if result < 0 else "dim"
+    return Text(f"{result:+,.2f}" if result else "0.00", style=style)
