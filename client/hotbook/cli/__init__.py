@@ -11,8 +11,19 @@ def main() -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what it has to say, we say in our own words
     try:
         # The commands register themselves with the group.
-        from hotbook.cli import campaigns, diff, feed, frames, legs, market, operations  # noqa: F401
-        from hotbook.cli import orders, positions, top, transfer  # noqa: F401
+        from hotbook.cli import (  # noqa: F401
+            campaigns,
+            diff,
+            feed,
+            frames,
+            legs,
+            market,
+            operations,
+            orders,
+            positions,
+            top,
+            transfer,
+        )
         from hotbook.cli.app import hotbook
     except ModuleNotFoundError as missing:
         if missing.name not in ("click", "rich"):

@@ -1,12 +1,13 @@
-"""Commands on campaigns: `hotbook campaigns list|get|create|add-pattern|transition|complete|...`."""
+"""Commands on campaigns and their patterns: `hotbook campaigns ...`."""
 
 from __future__ import annotations
 
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -22,6 +23,8 @@ from hotbook.cli.app import (
     moment_of,
 )
 
+Act = TypeVar("Act", bound=Callable[..., Any])
+
 AT = click.option("--at", metavar="TIME", help="When: ISO 8601 with a zone, or epoch "
                   "milliseconds. The time of the commit, if left out.")  # fmt: skip
 VERSION = click.option("--expected-version", type=click.IntRange(min=0), metavar="N",
@@ -32,7 +35,7 @@ TIMEFRAME = click.option("--timeframe", help="Such as 15m or 4h; decides which t
 RANGE = click.option("--range", "range_id", metavar="RANGE", help="The price range it belongs to.")
 
 
-def number(name: str, text: str) -> Any:
+def number(name: str, text: str) -> Callable[[Act], Act]:
     return click.option(name, type=Number(), metavar="NUMBER", help=text)
 
 
@@ -91,9 +94,7 @@ def get(asked: Asked, campaign_id: str) -> None:
 @ACCOUNT
 @number("--risk-limit", "Most that open legs may risk; else the server's share of the account.")
 @number("--allocation", "A figure of your own.")
-def create(
-    asked: Asked, hotkey: str, trade_pair: str, started: str | None, **given: Any
-) -> None:  # fmt: skip
+def create(asked: Asked, hotkey: str, trade_pair: str, started: str | None, **given: Any) -> None:
     """Begins a campaign of HOTKEY on TRADE_PAIR without a pattern. Shows it as it then stands."""
     with asked.connect() as book:
         made = book.create_campaign(
@@ -149,12 +150,9 @@ def add_pattern(
 
 @command("transition", "Makes a campaign ACTIVE or DORMANT.", group=campaigns)
 @click.argument("campaign_id")
-@click.argument("to", type=click.Choice(list(api.CampaignState), case_sensitive=False),
-                metavar="STATE")  # fmt: skip
+@click.argument("to", type=click.Choice(["ACTIVE", "DORMANT"], case_sensitive=False))
 @VERSION
-def transition(
-    asked: Asked, campaign_id: str, to: str, expected_version: int | None
-) -> None:  # fmt: skip
+def transition(asked: Asked, campaign_id: str, to: str, expected_version: int | None) -> None:
     """Makes a campaign ACTIVE or DORMANT, where its state may be followed by that one."""
     with asked.connect() as book:
         changed = book.transition_campaign(
@@ -224,7 +222,7 @@ def delete(asked: Asked, campaign_id: str, expected_version: int | None, yes: bo
 @HOTKEY
 @PAIR
 def stats(asked: Asked, hotkey: str | None, trade_pair: str | None) -> None:
-    """Counts and results of campaigns. A result of exactly 0 is neither won nor lost: it is even."""
+    """Counts and results of campaigns. A result of exactly 0 is even: neither won nor lost."""
     with asked.connect() as book:
         found = book.campaign_statistics(hotkey=hotkey, trade_pair=trade_pair)
     if asked.as_json:

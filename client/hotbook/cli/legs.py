@@ -44,7 +44,7 @@ def list_(asked: Asked, campaign_id: str, open_only: bool) -> None:
 @click.argument("kind", metavar="TYPE",
                 type=click.Choice(list(api.PatternType), case_sensitive=False))  # fmt: skip
 @click.argument("side", metavar="SIDE",
-                type=click.Choice([api.Side.LONG, api.Side.SHORT], case_sensitive=False))  # fmt: skip
+                type=click.Choice(["LONG", "SHORT"], case_sensitive=False))  # fmt: skip
 @click.option("--entry", type=Number(), required=True, metavar="NUMBER", help="The price it was "
               "opened at.")  # fmt: skip
 @click.option("--shares", type=Number(), required=True, metavar="NUMBER", help="Its size.")
@@ -55,9 +55,7 @@ def list_(asked: Asked, campaign_id: str, open_only: bool) -> None:
 @TIMEFRAME
 @AT
 @VERSION
-def add(
-    asked: Asked, campaign_id: str, kind: str, side: str, at: str | None, **given: Any
-) -> None:  # fmt: skip
+def add(asked: Asked, campaign_id: str, kind: str, side: str, at: str | None, **given: Any) -> None:
     """Opens a leg of CAMPAIGN_ID. TYPE is SPRING, AR, SOS or LPS, SIDE is LONG or SHORT."""
     with asked.connect() as book:
         changed = book.add_leg(

@@ -21,7 +21,7 @@ import click
 
 import hotbook as api
 from hotbook.cli import show
-from hotbook.cli.app import Asked, command, exit_code_of, moment_of
+from hotbook.cli.app import EXIT_USAGE, Asked, command, exit_code_of, moment_of
 from hotbook_shared.bar import LateBar
 from hotbook_shared.model import epoch_ms
 
@@ -98,25 +98,25 @@ def _send(book: api.Client, chunk: list[Row], sent: int) -> api.Pushed:
             bars.append(_bar(row.cells))
         except api.InvalidArgument as error:
             wrong.append(f"{row.place}: {error.message}")
-    if not wrong:
-        try:
-            return book.push_bars(bars)
-        except api.InvalidArgument as error:
-            place = re.match(r"bars\[(\d+)\]", error.field)
-            at = f"{chunk[int(place[1])].place}: " if place else ""
-            wrong.append(at + error.message)
-        except api.HotbookError as error:
-            _give_up([error.message], sent, exit_code_of(error))
-    _give_up(wrong, sent, 2)
+    if wrong:
+        raise _stopped(wrong, sent, EXIT_USAGE)
+    try:
+        return book.push_bars(bars)
+    except api.HotbookError as error:
+        number = re.match(r"bars\[(\d+)\]", error.details.get("field", ""))
+        at = f"{chunk[int(number[1])].place}: " if number else ""
+        raise _stopped([at + error.message], sent, exit_code_of(error)) from None
 
 
-def _give_up(wrong: list[str], sent: int, code: int) -> Any:
+def _stopped(wrong: list[str], sent: int, code: int) -> SystemExit:
+    """Tells what was wrong, and what stands all the same."""
     for line in wrong[:TOLD_MAX]:
         click.echo(f"hotbook: {line}", err=True)
     if len(wrong) > TOLD_MAX:
         click.echo(f"hotbook: and {len(wrong) - TOLD_MAX:,} more", err=True)
-    click.echo(f"hotbook: {show.counted(sent, 'bar')} before these were sent", err=True)
-    sys.exit(code)
+    if sent:
+        click.echo(f"hotbook: {show.counted(sent, 'bar')} before that stand", err=True)
+    return SystemExit(code)
 
 
 def _bar(cells: dict[str, Any]) -> api.Bar:

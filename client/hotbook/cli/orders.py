@@ -15,7 +15,6 @@ from hotbook.cli.app import Asked, Number, command, confirm, exit_code_of, momen
 from hotbook_shared.bar import LateBar
 from hotbook_shared.model import OrderSource, Side, utc
 
-
 AT = click.option("--at", metavar="TIME", help="When: ISO 8601 with a zone, or epoch "
                   "milliseconds. The time of the commit, if left out.")  # fmt: skip
 PRICE = click.option("--price", type=Number(), metavar="NUMBER", help="The price of the fill.")

@@ -125,7 +125,7 @@ def _columns(width: int) -> list[Column]:
     ]
     if width < WIDE:
         return narrow
-    wide = [
+    return [
         Column("campaign", lambda u: Text(_end(u.campaign.campaign_id, 16)), is_right=False),
         Column("hotkey", lambda u: Text(_end(u.campaign.hotkey, 12)), is_right=False),
         *narrow[1:3],
@@ -136,7 +136,6 @@ def _columns(width: int) -> list[Column]:
         *narrow[5:],
         Column("realized", lambda u: _gain(u.totals.realized_pnl)),
     ]
-    return wide
 
 
 def _campaigns(seen: Seen, width: int, room: int) -> list[RenderableType]:

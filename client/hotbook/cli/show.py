@@ -159,7 +159,9 @@ def freshness(pair: api.PairMarket) -> Text:
 
 
 def volume_level(level: api.VolumeLevel) -> Text:
-    return Text("-" if level is api.VolumeLevel.UNKNOWN else level, style=LEVEL_STYLE.get(level, ""))
+    return Text(
+        "-" if level is api.VolumeLevel.UNKNOWN else level, style=LEVEL_STYLE.get(level, "")
+    )
 
 
 def moment(at: datetime) -> str:

@@ -15,7 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 import click
@@ -33,6 +33,7 @@ RATES_S = 10.0
 """How far back rates look."""
 DRAW_S = 0.25
 ALERTS_KEPT = 50
+PIPE_WIDTH = 160
 LEAVE = ("q", "Q", "\x1b", "\x03")
 
 
@@ -42,7 +43,10 @@ LEAVE = ("q", "Q", "\x1b", "\x03")
 @click.option("--hotkey", "hotkeys", multiple=True, help="Only this hotkey's; may be repeated.")
 @click.option("--pair", "trade_pairs", multiple=True, help="Only on this pair; may be repeated.")
 @click.option("--once", is_flag=True, help="Show one picture, and end.")
-def top(asked: Asked, once: bool, **part: tuple[str, ...]) -> None:
+def top(
+    asked: Asked, once: bool, campaign_ids: tuple[str, ...], hotkeys: tuple[str, ...],
+    trade_pairs: tuple[str, ...],
+) -> None:  # fmt: skip
     """Campaigns with their legs, totals and marks, as they move, until q or Ctrl-C.
 
     The last touched come first; what does not fit is counted. It goes on through restarts of the
@@ -54,9 +58,14 @@ def top(asked: Asked, once: bool, **part: tuple[str, ...]) -> None:
         raise click.UsageError("top needs a terminal; --once shows one picture without")
     followed = Followed(asked.target)
     with asked.connect() as book:
-        news = book.follow_campaigns(**{name: given or None for name, given in part.items()})
+
+        def news() -> Iterator[api.CampaignNews]:
+            return book.follow_campaigns(
+                campaign_ids or None, hotkeys=hotkeys or None, trade_pairs=trade_pairs or None
+            )
+
         if once:
-            _show_once(asked, book, news, followed)
+            _show_once(asked, book, news(), followed)
         else:
             _show_live(book, news, followed)
 
@@ -71,27 +80,19 @@ def _show_once(
     followed.look(book)
     seen = followed.seen()
     if asked.as_json:
-        show.as_json(
-            {
-                "revision": seen.revision,
-                "campaigns": seen.campaigns,
-                "market": seen.market,
-                "alerts": seen.alerts,
-                "status": seen.status,
-            }
-        )
+        told_apart = ("revision", "campaigns", "market", "alerts", "status")
+        show.as_json({name: getattr(seen, name) for name in told_apart})
         return
     console = Console()
-    if not console.is_terminal:
-        console = Console(width=160)
-    console.print(drawn(seen, console.width))
+    width = console.width if console.is_terminal else PIPE_WIDTH
+    Console(width=width).print(drawn(seen, width))
 
 
 def _show_live(
-    book: api.Client, news: Iterator[api.CampaignNews], followed: Followed
+    book: api.Client, news: Callable[[], Iterator[api.CampaignNews]], followed: Followed
 ) -> None:
     over = threading.Event()
-    for act in (lambda: _follow(news, followed), lambda: _look(book, followed, over)):
+    for act in (lambda: _follow(news, followed, over), lambda: _look(book, followed, over)):
         threading.Thread(target=_until_over, args=(act, followed, over), daemon=True).start()
     console = Console()
     try:
@@ -104,17 +105,19 @@ def _show_live(
         over.set()
 
 
-def _follow(news: Iterator[api.CampaignNews], followed: Followed) -> None:
-    for told in news:
-        followed.take_in(told)
+def _follow(
+    news: Callable[[], Iterator[api.CampaignNews]], followed: Followed, over: threading.Event
+) -> None:
+    while not over.is_set():
+        with suppress(api.Unavailable, api.DeadlineExceeded):  # the screen shows the silence
+            for told in news():
+                followed.take_in(told)
 
 
 def _look(book: api.Client, followed: Followed, over: threading.Event) -> None:
     while not over.wait(LOOK_S):
-        try:
+        with suppress(api.Unavailable, api.DeadlineExceeded):
             followed.look(book)
-        except (api.Unavailable, api.DeadlineExceeded):
-            followed.misses()
 
 
 def _until_over(act: Callable[[], None], followed: Followed, over: threading.Event) -> None:
@@ -179,9 +182,6 @@ class Followed:
             self._status, self._market = status, market
             self._heard_s = self._looked_s
             self._count()
-
-    def misses(self) -> None:
-        """Nobody answered: the picture shows how long that has been so."""
 
     def fails(self, error: api.HotbookError) -> None:
         with self._lock:
