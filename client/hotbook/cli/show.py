@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 import hotbook as api
+from hotbook_shared.money import DIGITS_MAX
 
 UUIDS = ("uuid", "order", "campaign", "leg")
 """Columns that go over two lines, where the terminal is too narrow for all."""
@@ -35,7 +36,20 @@ SIDE_STYLE = {api.Side.LONG: "green", api.Side.SHORT: "red"}
 
 def as_json(value: Any) -> None:
     """Any noun, or a list of them: Decimals as texts, times as epoch milliseconds."""
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    plain = _plain(msgspec.to_builtins(value, builtin_types=(Decimal,)))
+    click.echo(msgspec.json.format(msgspec.json.encode(plain), indent=2).decode())
+
+
+def _plain(value: Any) -> Any:
+    """Decimals written out with all their places: nothing is 0.00000000, and not 0E-8."""
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return list(map(_plain, value))
+    if isinstance(value, Decimal):
+        exponent = value.as_tuple().exponent
+        return f"{value:f}" if isinstance(exponent, int) and -DIGITS_MAX <= exponent <= 0 else value
+    return value
 
 
 def table(
