@@ -115,7 +115,7 @@ class CampaignMethods(Face):
     async def campaigns(
         self,
         *,
-        states: Iterable[CampaignState] = (),
+        states: CampaignState | Iterable[CampaignState] = (),
         live: bool = False,
         hotkey: str | None = None,
         trade_pair: str | None = None,

@@ -1,12 +1,10 @@
-"""Campaigns, legs and the market through every face of the client, against a real server."""
+"""Campaigns and legs through every face of the client, against a real server."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import islice
 from typing import Any, cast
 
 import pytest
@@ -14,9 +12,7 @@ import pytest
 import hotbook
 from hotbook import (
     AddedPattern,
-    Bar,
     Campaign,
-    CampaignNews,
     CampaignState,
     Client,
     ExitReason,
@@ -24,7 +20,6 @@ from hotbook import (
     PatternFiling,
     PatternType,
     Side,
-    VolumeLevel,
 )
 from hotbook.testing import server
 from hotbook_shared.pb import hotbook_pb2 as pb
@@ -39,7 +34,7 @@ ACTIVE, FORMING, DORMANT = CampaignState.ACTIVE, CampaignState.FORMING, Campaign
 @pytest.fixture(scope="module")
 def manual_target() -> Iterator[str]:
     """A server whose time is what tests say, and whose pages are small."""
-    settings = {"page_size_default": 3, "volume_window": 3, "campaigns_live_max": 8}
+    settings = {"page_size_default": 3, "campaigns_live_max": 8}
     with server(market_clock="manual", **settings) as target:
         yield target
 
@@ -300,7 +295,9 @@ def test_legs_come_over_all_pages_with_totals_of_all(book: Client, hk: str) -> N
     """Pages of three, put together; without closed legs, whose results still count."""
     made = book.create_campaign(hk, f"{hk}-pair", started=OPEN_MS)
     legs = [
-        book.add_leg(made.campaign_id, **LONG | {"opened": OPEN_MS + n, "position_uuid": f"{hk}{n}"})
+        book.add_leg(
+            made.campaign_id, **LONG | {"opened": OPEN_MS + n, "position_uuid": f"{hk}{n}"}
+        )
         for n in range(8)
     ]
     for gone in legs[:2]:
@@ -337,8 +334,11 @@ def test_a_campaign_that_changes_between_pages_is_read_anew(
     """No answer mixes two versions; one that never stands still is told after three tries."""
     scripted.answers(
         "CampaignPositions",
-        legs_page(1, "t", "a"), legs_page(2, "", "b"), legs_page(2, "t", "c"), legs_page(2, "", "d"),
-    )  # fmt: skip
+        legs_page(1, "t", "a"),
+        legs_page(2, "", "b"),
+        legs_page(2, "t", "c"),
+        legs_page(2, "", "d"),
+    )
     found = scripted_book.get_campaign_positions("c")
     assert [leg.position_uuid for leg in found.positions] == ["c", "d"]
     assert (found.campaign_version, found.totals.total_pnl) == (2, Decimal(2))

@@ -16,7 +16,21 @@ from typing import Any
 import pytest
 
 import hotbook
-from hotbook import Client, HotbookError, Order, OrderSource, Position, Side, aio
+from hotbook import (
+    Bar,
+    CampaignState,
+    Client,
+    ExitReason,
+    HotbookError,
+    Order,
+    OrderSource,
+    Pattern,
+    PatternFiling,
+    PatternType,
+    Position,
+    Side,
+    aio,
+)
 from hotbook.testing import server
 from hotbook_shared.errors import ERRORS
 from tests.faces import FACES, Connect
@@ -114,6 +128,25 @@ def heavy(name: str) -> Position:
     return closed(name, orders=weights)
 
 
+def pattern(name: str, **changed: Any) -> Pattern:
+    fields = {"type": PatternType.SPRING, "at_ms": OPEN_MS, "price": Decimal(100)}
+    return Pattern(signal_id=name, **fields | changed)
+
+
+def filing(hotkey: str, number: int = 0) -> PatternFiling:
+    """Each begins a campaign, for it is on a pair of its own."""
+    return PatternFiling(hotkey=hotkey, trade_pair=f"P{number}", pattern=pattern(f"s{number}"))
+
+
+def bar(number: int) -> Bar:
+    at_ms = OPEN_MS + number * 1_000
+    return Bar(trade_pair="T", at_ms=at_ms, close=Decimal(100), volume=Decimal(number))
+
+
+LEG: dict[str, Any] = {
+    "pattern_type": PatternType.LPS, "side": Side.LONG, "entry": Decimal(100),
+    "shares": Decimal(1), "stop": Decimal(90),
+}  # fmt: skip
 FLAT = OrderSource.ELIMINATION_FLAT
 Step = Callable[[Client, Path], object]
 STEPS: list[Step] = [
@@ -184,6 +217,58 @@ STEPS: list[Step] = [
     lambda book, _: book.split_all(dry_run=True),
     lambda book, _: book.split_all(),
     lambda book, _: book.split_stats("u"),
+    # Campaigns and their legs.
+    lambda book, _: book.campaign_statistics(),
+    lambda book, _: book.campaigns(),
+    lambda book, _: book.create_campaign("f", "T", campaign_id="c", started=OPEN_MS),
+    lambda book, _: book.create_campaign("f", "T", campaign_id="c"),
+    lambda book, _: book.add_pattern("f", "T", pattern("s1"), account_size=Decimal(1_000)),
+    lambda book, _: book.add_pattern("f", "T", pattern("s1")),
+    lambda book, _: book.add_pattern("f", "T", pattern("s1", price=Decimal(2))),
+    lambda book, _: book.add_pattern("f", "T", pattern("s2", at_ms=1)),
+    lambda book, _: book.add_patterns([filing("g", n) for n in range(9)]),
+    lambda book, _: book.add_patterns([filing("f", 1), filing("no spaces"), filing("f", 2)]),
+    lambda book, _: book.create_campaign(
+        "f", "U", campaign_id="d", account_size=Decimal(1_000), started=OPEN_MS
+    ),
+    lambda book, _: book.campaign("c"),
+    lambda book, _: book.campaign("nobody"),
+    lambda book, _: book.campaigns(states=[CampaignState.FORMING], hotkey="g"),
+    lambda book, _: book.campaigns(live=True, hotkey="f"),
+    lambda book, _: book.campaigns(live=True),
+    lambda book, _: book.transition_campaign("d", CampaignState.DORMANT, expected_version=1),
+    lambda book, _: book.transition_campaign("d", CampaignState.FORMING),
+    lambda book, _: book.transition_campaign("nobody", CampaignState.ACTIVE),
+    lambda book, _: book.add_leg("d", **LEG, opened=OPEN_MS, position_uuid="d-1"),
+    lambda book, _: book.add_leg("d", **LEG | {"stop": Decimal(1)}, opened=OPEN_MS),
+    lambda book, _: book.add_leg("d", **LEG | {"stop": Decimal(101)}),
+    lambda book, _: book.delete("f", "d-1"),
+    lambda book, _: book.complete_campaign("d"),
+    lambda book, _: book.close_leg("d", "d-1", Decimal(99), OPEN_MS - 1),
+    lambda book, _: book.close_leg("d", "d-1", Decimal(99), CLOSE_MS),
+    lambda book, _: book.close_leg("d", "d-1", Decimal(99), CLOSE_MS),
+    lambda book, _: book.get_campaign_positions("d"),
+    lambda book, _: book.get_campaign_positions("d", False),
+    lambda book, _: book.delete_campaign("d"),
+    lambda book, _: book.complete_campaign(
+        "d", Decimal(99), ExitReason.STOP_OUT, at=CLOSE_MS, expected_version=4
+    ),
+    lambda book, _: book.add_leg("d", **LEG),
+    lambda book, _: book.fail_campaign("c", "it broke", at=CLOSE_MS),
+    lambda book, _: book.delete_campaign("c"),
+    lambda book, _: book.delete_campaign("c"),
+    lambda book, _: book.campaign_statistics(hotkey="f", trade_pair="U"),
+    # The market.
+    lambda book, _: book.push_bars(bar(n % 1_400) for n in range(2_500)),
+    lambda book, _: book.update_marks({"T": Decimal(7), "U": Decimal(8)}, CLOSE_MS),
+    lambda book, _: book.update_marks({"T": Decimal(-7)}, CLOSE_MS),
+    lambda book, _: book.advance(CLOSE_MS),
+    lambda book, _: book.advance(OPEN_MS),
+    lambda book, _: book.wait_for_generation(1),
+    lambda book, _: book.market(["T", "nobody"], campaign_id="d"),
+    lambda book, _: book.market(campaign_id="nobody"),
+    lambda book, _: next(book.follow_campaigns(["d"])),
+    lambda book, _: next(book.follow_campaigns(hotkeys="f", from_revision=2**62)),
     # What happened.
     lambda book, _: book.changed_since(0, hotkeys=["u"]),
     lambda book, _: book.changed_since(book.status().revision, open_too=True),
@@ -226,6 +311,7 @@ def transcript(connect: Connect, folder: Path) -> Generator[str, None, None]:
     """What each step is told, by a server that has seen the steps before and nothing else."""
     folder.mkdir()
     settings = {"durability": "fsync", "data_dir": folder / "served", "position_orders_max": 2}
+    settings |= {"market_clock": "manual", "campaign_patterns_max": 2}
     with server(**settings, page_size_default=100) as target:
         book = connect(target, timeout_s=20)
         for step in STEPS:

@@ -35,6 +35,16 @@ def unchanged(client: hotbook.Client) -> Iterator[None]:
 
 Use = Callable[[Any, Any], object]
 
+LEG: dict[str, Any] = {
+    "pattern_type": "SPRING", "side": "LONG", "entry": 2, "shares": 1, "stop": 1,
+}  # fmt: skip
+
+
+def pattern(**changed: Any) -> hotbook.Pattern:
+    fields = {"signal_id": "s", "type": "SPRING", "at_ms": 1, "price": 1}
+    return hotbook.Pattern(**fields | changed)
+
+
 USES: dict[str, list[Use]] = {
     "save": [
         lambda book, bad: book.save(bad),
@@ -134,6 +144,126 @@ USES: dict[str, list[Use]] = {
         lambda book, bad: book.changed_since(0, hotkeys=bad),
         lambda book, bad: book.changed_since(0, hotkeys=[bad]),
     ],
+    "add_pattern": [
+        lambda book, bad: book.add_pattern(bad, "T", pattern()),
+        lambda book, bad: book.add_pattern("hk", bad, pattern()),
+        lambda book, bad: book.add_pattern("hk", "T", bad),
+        lambda book, bad: book.add_pattern("hk", "T", pattern(signal_id=bad)),
+        lambda book, bad: book.add_pattern("hk", "T", pattern(type=bad)),
+        lambda book, bad: book.add_pattern("hk", "T", pattern(at_ms=bad)),
+        lambda book, bad: book.add_pattern("hk", "T", pattern(price=bad)),
+        lambda book, bad: book.add_pattern("hk", "T", pattern(support=bad)),
+        lambda book, bad: book.add_pattern("hk", "T", pattern(volume_ratio=bad)),
+        lambda book, bad: book.add_pattern("hk", "T", pattern(extra=bad)),
+        lambda book, bad: book.add_pattern("hk", "T", pattern(), range_id=bad),
+        lambda book, bad: book.add_pattern("hk", "T", pattern(), timeframe=bad),
+        lambda book, bad: book.add_pattern("hk", "T", pattern(), account_size=bad),
+        lambda book, bad: book.add_pattern("hk", "T", pattern(), expected_version=bad),
+    ],
+    "add_patterns": [
+        lambda book, bad: book.add_patterns(bad),
+        lambda book, bad: book.add_patterns([bad]),
+    ],
+    "create_campaign": [
+        lambda book, bad: book.create_campaign(bad, "T"),
+        lambda book, bad: book.create_campaign("hk", bad),
+        lambda book, bad: book.create_campaign("hk", "T", campaign_id=bad),
+        lambda book, bad: book.create_campaign("hk", "T", range_id=bad),
+        lambda book, bad: book.create_campaign("hk", "T", timeframe=bad),
+        lambda book, bad: book.create_campaign("hk", "T", started=bad),
+        lambda book, bad: book.create_campaign("hk", "T", support=bad),
+        lambda book, bad: book.create_campaign("hk", "T", account_size=bad),
+        lambda book, bad: book.create_campaign("hk", "T", risk_limit=bad),
+        lambda book, bad: book.create_campaign("hk", "T", allocation=bad),
+    ],
+    "campaign": [lambda book, bad: book.campaign(bad)],
+    "campaigns": [
+        lambda book, bad: book.campaigns(states=bad),
+        lambda book, bad: book.campaigns(states=[bad]),
+        lambda book, bad: book.campaigns(live=bad, hotkey="hk"),
+        lambda book, bad: book.campaigns(hotkey=bad),
+        lambda book, bad: book.campaigns(trade_pair=bad),
+    ],
+    "transition_campaign": [
+        lambda book, bad: book.transition_campaign(bad, "ACTIVE"),
+        lambda book, bad: book.transition_campaign("c", bad),
+        lambda book, bad: book.transition_campaign("c", "ACTIVE", expected_version=bad),
+    ],
+    "complete_campaign": [
+        lambda book, bad: book.complete_campaign(bad),
+        lambda book, bad: book.complete_campaign("c", bad),
+        lambda book, bad: book.complete_campaign("c", reason=bad),
+        lambda book, bad: book.complete_campaign("c", at=bad),
+        lambda book, bad: book.complete_campaign("c", expected_version=bad),
+    ],
+    "fail_campaign": [
+        lambda book, bad: book.fail_campaign(bad, "why"),
+        lambda book, bad: book.fail_campaign("c", bad),
+        lambda book, bad: book.fail_campaign("c", "why", at=bad),
+        lambda book, bad: book.fail_campaign("c", "why", expected_version=bad),
+    ],
+    "delete_campaign": [
+        lambda book, bad: book.delete_campaign(bad),
+        lambda book, bad: book.delete_campaign("c", expected_version=bad),
+    ],
+    "campaign_statistics": [
+        lambda book, bad: book.campaign_statistics(hotkey=bad),
+        lambda book, bad: book.campaign_statistics(trade_pair=bad),
+    ],
+    "add_leg": [
+        lambda book, bad: book.add_leg(bad, **LEG),
+        *(
+            lambda book, bad, name=name: book.add_leg("c", **LEG | {name: bad})  # type: ignore[misc]
+            for name in (
+                *LEG,
+                "opened",
+                "position_uuid",
+                "signal_id",
+                "timeframe",
+                "extra",
+                "expected_version",
+            )
+        ),
+    ],
+    "close_leg": [
+        lambda book, bad: book.close_leg(bad, "u", 1),
+        lambda book, bad: book.close_leg("c", bad, 1),
+        lambda book, bad: book.close_leg("c", "u", bad),
+        lambda book, bad: book.close_leg("c", "u", 1, bad),
+        lambda book, bad: book.close_leg("c", "u", 1, expected_version=bad),
+    ],
+    "get_campaign_positions": [
+        lambda book, bad: book.get_campaign_positions(bad),
+        lambda book, bad: book.get_campaign_positions("c", bad),
+    ],
+    "follow_campaigns": [
+        lambda book, bad: next(book.follow_campaigns(bad)),
+        lambda book, bad: next(book.follow_campaigns(hotkeys=bad)),
+        lambda book, bad: next(book.follow_campaigns(trade_pairs=[bad])),
+        lambda book, bad: next(book.follow_campaigns(from_revision=bad)),
+    ],
+    "push_bars": [
+        lambda book, bad: book.push_bars(bad),
+        lambda book, bad: book.push_bars([bad]),
+        lambda book, bad: book.push_bars([hotbook.Bar(trade_pair=bad, at_ms=1, close=1)]),
+        lambda book, bad: book.push_bars([hotbook.Bar(trade_pair="T", at_ms=bad, close=1)]),
+        lambda book, bad: book.push_bars([hotbook.Bar(trade_pair="T", at_ms=1, close=bad)]),
+        lambda book, bad: book.push_bars(
+            [hotbook.Bar(trade_pair="T", at_ms=1, close=1, volume=bad)]
+        ),
+    ],
+    "update_marks": [
+        lambda book, bad: book.update_marks(bad),
+        lambda book, bad: book.update_marks({"T": bad}),
+        lambda book, bad: book.update_marks({"T": 1}, bad),
+    ],
+    "market": [
+        lambda book, bad: book.market(bad),
+        lambda book, bad: book.market([bad]),
+        lambda book, bad: book.market(campaign_id=bad),
+    ],
+    "advance": [lambda book, bad: book.advance(bad)],
+    "wait_for_generation": [lambda book, bad: book.wait_for_generation(bad)],
 }
 TIMED: dict[str, Use] = {
     "save": lambda book, bad: book.save(position(), timeout_s=bad),
@@ -164,6 +294,30 @@ TIMED: dict[str, Use] = {
     "backup": lambda book, bad: book.backup("/nowhere/x", timeout_s=bad),
     "watch": lambda book, bad: next(book.watch(0, timeout_s=bad)),
     "changed_since": lambda book, bad: book.changed_since(0, timeout_s=bad),
+    "add_pattern": lambda book, bad: book.add_pattern("hk", "T", pattern(), timeout_s=bad),
+    "add_patterns": lambda book, bad: book.add_patterns(
+        [hotbook.PatternFiling(hotkey="hk", trade_pair="T", pattern=pattern())], timeout_s=bad
+    ),
+    "create_campaign": lambda book, bad: book.create_campaign("hk", "T", timeout_s=bad),
+    "campaign": lambda book, bad: book.campaign("c", timeout_s=bad),
+    "campaigns": lambda book, bad: book.campaigns(timeout_s=bad),
+    "transition_campaign": lambda book, bad: book.transition_campaign("c", "ACTIVE", timeout_s=bad),
+    "complete_campaign": lambda book, bad: book.complete_campaign("c", timeout_s=bad),
+    "fail_campaign": lambda book, bad: book.fail_campaign("c", "why", timeout_s=bad),
+    "delete_campaign": lambda book, bad: book.delete_campaign("c", timeout_s=bad),
+    "campaign_statistics": lambda book, bad: book.campaign_statistics(timeout_s=bad),
+    "add_leg": lambda book, bad: book.add_leg("c", **LEG, timeout_s=bad),
+    "close_leg": lambda book, bad: book.close_leg("c", "u", 1, timeout_s=bad),
+    "get_campaign_positions": lambda book, bad: book.get_campaign_positions("c", timeout_s=bad),
+    "follow_campaigns": lambda book, bad: next(book.follow_campaigns(timeout_s=bad)),
+    "push_bars": lambda book, bad: book.push_bars(
+        [hotbook.Bar(trade_pair="T", at_ms=1, close=1)],
+        timeout_s=bad,  # type: ignore[arg-type]
+    ),
+    "update_marks": lambda book, bad: book.update_marks({"T": 1}, timeout_s=bad),
+    "market": lambda book, bad: book.market(timeout_s=bad),
+    "advance": lambda book, bad: book.advance(1, timeout_s=bad),
+    "wait_for_generation": lambda book, bad: book.wait_for_generation(1, timeout_s=bad),
 }
 WRONG = [0.5, "\x00", "\ud800", b"\xff", object(), datetime(2024, 1, 1), ["\ud800"], [[]]]
 
