@@ -40,6 +40,7 @@ from hotbook_shared.money import to_text
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.sendable import extra_text
 
+_PATTERNS = {p: n for p, n in campaign_wire.PATTERN_NUMBER.items() if p}
 _LEG_SIDES = {Side.LONG: pb.SIDE_LONG, Side.SHORT: pb.SIDE_SHORT}
 
 
@@ -56,7 +57,8 @@ def add_pattern(filing: PatternFiling, expected_version: int | None) -> Call[Add
 
 def add_patterns(filings: Iterable[PatternFiling]) -> Procedure[list[AddedPattern | HotbookError]]:
     """Any number in requests of a few hundred. All are made before the first is sent."""
-    items = [_filing(filing, number) for number, filing in enumerate(iterate(filings, "patterns"))]
+    given = enumerate(iterate(filings, "patterns"))
+    items = [_filing(filing, f"patterns[{number}]") for number, filing in given]
     answers = yield from in_order(map(_add_some, batches(items, CHUNK_POSITIONS, CHUNK_BYTES)))
     return [answer for some in answers for answer in some]
 
@@ -69,11 +71,14 @@ def _add_some(items: list[pb.AddPatternRequest]) -> Call[list[AddedPattern | Hot
     return Call("AddPatterns", request, read)
 
 
-def _filing(filing: PatternFiling, number: int | None = None) -> pb.AddPatternRequest:
+def _filing(filing: PatternFiling, at: str = "") -> pb.AddPatternRequest:
+    """`at` is where it stands among others."""
     if not isinstance(filing, PatternFiling):
-        raise InvalidArgument(
-            f"patterns[{number}] is no PatternFiling: {filing!r:.80}", field=f"patterns[{number}]"
-        )
+        raise InvalidArgument(f"{at} is no PatternFiling: {filing!r:.80}", field=at)
+    if not isinstance(filing.pattern, Pattern):
+        field = f"{at}.pattern".lstrip(".")
+        raise InvalidArgument(f"{field} is no Pattern: {filing.pattern!r:.80}", field=field)
+    choice(_PATTERNS, filing.pattern.type, "pattern.type")
     return built(
         lambda: pb.AddPatternRequest(
             hotkey=filing.hotkey,
@@ -262,9 +267,6 @@ def add_leg(
         )
     )
     return Call("AddLeg", request, campaign_wire.leg_changed_from_wire)
-
-
-_PATTERNS = {p: n for p, n in campaign_wire.PATTERN_NUMBER.items() if p}
 
 
 def close_leg(

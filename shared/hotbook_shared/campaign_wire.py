@@ -28,7 +28,7 @@ from hotbook_shared.market import (
     Pushed,
     VolumeLevel,
 )
-from hotbook_shared.model import PatternType
+from hotbook_shared.model import PatternType, epoch_ms
 from hotbook_shared.money import ZERO, from_text, from_text_or_none, to_text
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.sendable import extra_text
@@ -54,7 +54,7 @@ def pattern_to_wire(p: Pattern) -> pb.Pattern:
     return pb.Pattern(
         signal_id=p.signal_id,
         type=PATTERN_NUMBER[p.type],  # type: ignore[arg-type]
-        at_ms=p.at_ms,
+        at_ms=epoch_ms(p.at_ms, "pattern.at_ms"),
         price=to_text(p.price, "pattern.price"),
         support=to_text(p.support, "pattern.support"),
         resistance=to_text(p.resistance, "pattern.resistance"),
@@ -257,7 +257,7 @@ def news_from_wire(m: pb.FollowFrame) -> CampaignNews:
 def bar_to_wire(b: Bar) -> pb.Bar:
     return pb.Bar(
         trade_pair=b.trade_pair,
-        at_ms=b.at_ms,
+        at_ms=epoch_ms(b.at_ms, "bar.at_ms"),
         close=to_text(b.close, "bar.close"),
         volume=to_text(b.volume, "bar.volume"),
     )

@@ -129,7 +129,7 @@ def heavy(name: str) -> Position:
 
 
 def pattern(name: str, **changed: Any) -> Pattern:
-    fields = {"type": PatternType.SPRING, "at_ms": OPEN_MS, "price": Decimal(100)}
+    fields: dict[str, Any] = {"type": PatternType.SPRING, "at_ms": OPEN_MS, "price": Decimal(100)}
     return Pattern(signal_id=name, **fields | changed)
 
 

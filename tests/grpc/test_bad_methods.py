@@ -41,8 +41,13 @@ LEG: dict[str, Any] = {
 
 
 def pattern(**changed: Any) -> hotbook.Pattern:
-    fields = {"signal_id": "s", "type": "SPRING", "at_ms": 1, "price": 1}
+    fields: dict[str, Any] = {"signal_id": "s", "type": "SPRING", "at_ms": 1, "price": 1}
     return hotbook.Pattern(**fields | changed)
+
+
+def bar(**changed: Any) -> hotbook.Bar:
+    fields: dict[str, Any] = {"trade_pair": "T", "at_ms": 1, "close": 1}
+    return hotbook.Bar(**fields | changed)
 
 
 USES: dict[str, list[Use]] = {
@@ -245,12 +250,10 @@ USES: dict[str, list[Use]] = {
     "push_bars": [
         lambda book, bad: book.push_bars(bad),
         lambda book, bad: book.push_bars([bad]),
-        lambda book, bad: book.push_bars([hotbook.Bar(trade_pair=bad, at_ms=1, close=1)]),
-        lambda book, bad: book.push_bars([hotbook.Bar(trade_pair="T", at_ms=bad, close=1)]),
-        lambda book, bad: book.push_bars([hotbook.Bar(trade_pair="T", at_ms=1, close=bad)]),
-        lambda book, bad: book.push_bars(
-            [hotbook.Bar(trade_pair="T", at_ms=1, close=1, volume=bad)]
-        ),
+        lambda book, bad: book.push_bars([bar(trade_pair=bad)]),
+        lambda book, bad: book.push_bars([bar(at_ms=bad)]),
+        lambda book, bad: book.push_bars([bar(close=bad)]),
+        lambda book, bad: book.push_bars([bar(volume=bad)]),
     ],
     "update_marks": [
         lambda book, bad: book.update_marks(bad),
@@ -310,10 +313,7 @@ TIMED: dict[str, Use] = {
     "close_leg": lambda book, bad: book.close_leg("c", "u", 1, timeout_s=bad),
     "get_campaign_positions": lambda book, bad: book.get_campaign_positions("c", timeout_s=bad),
     "follow_campaigns": lambda book, bad: next(book.follow_campaigns(timeout_s=bad)),
-    "push_bars": lambda book, bad: book.push_bars(
-        [hotbook.Bar(trade_pair="T", at_ms=1, close=1)],
-        timeout_s=bad,  # type: ignore[arg-type]
-    ),
+    "push_bars": lambda book, bad: book.push_bars([bar()], timeout_s=bad),
     "update_marks": lambda book, bad: book.update_marks({"T": 1}, timeout_s=bad),
     "market": lambda book, bad: book.market(timeout_s=bad),
     "advance": lambda book, bad: book.advance(1, timeout_s=bad),
