@@ -32,6 +32,7 @@ from hotbook_shared.campaign import (
     CampaignTotals,
     ExitReason,
     LegChanged,
+    Pattern,
     PatternFiling,
 )
 from hotbook_shared.errors import HotbookError, InvalidArgument, PageExpired

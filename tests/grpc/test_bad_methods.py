@@ -218,7 +218,7 @@ USES: dict[str, list[Use]] = {
     "add_leg": [
         lambda book, bad: book.add_leg(bad, **LEG),
         *(
-            lambda book, bad, name=name: book.add_leg("c", **LEG | {name: bad})  # type: ignore[misc]
+            lambda book, bad, name=name: book.add_leg("c", **LEG | {name: bad})
             for name in (
                 *LEG,
                 "opened",
