@@ -77,8 +77,7 @@ def _filing(filing: PatternFiling, at: str = "") -> pb.AddPatternRequest:
     if not isinstance(filing, PatternFiling):
         raise InvalidArgument(f"{at} is no PatternFiling: {filing!r:.80}", field=at)
     if not isinstance(filing.pattern, Pattern):
-        field = f"{at}.pattern".lstrip(".")
-        raise InvalidArgument(f"{field} is no Pattern: {filing.pattern!r:.80}", field=field)
+        raise InvalidArgument(f"{at}pattern is no Pattern: {filing.pattern!r:.80}", field="pattern")
     choice(_PATTERNS, filing.pattern.type, "pattern.type")
     return built(
         lambda: pb.AddPatternRequest(
