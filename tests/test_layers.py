@@ -47,7 +47,7 @@ FLOORS = {
         ("splitter",),
         ("rpc",),
         ("server",),
-        ("serve",),
+        ("serve", "replay"),
         ("__main__",),
     ),
     "hotbook": (

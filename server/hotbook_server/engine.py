@@ -221,7 +221,7 @@ class Engine(Keeper):
         A lone caller is never made to wait. Without this, batches of two or three are all that
         forms, and the commit of each costs nearly as much as that of a hundred.
         """
-        if not self._had_company or self.stopping.is_set():
+        if not self._had_company or not self._settings.batch_wait_ms or self.stopping.is_set():
             return
         until_s = self._clock.monotonic_s() + self._settings.batch_wait_ms / 1000
         seen = 0

@@ -1,4 +1,4 @@
-"""Commands of operators: serve, status, clear, verify, rebuild, reload, backup, restore."""
+"""Commands of operators: serve, status, clear, verify, rebuild, reload, backup, restore, replay."""
 
 from __future__ import annotations
 
@@ -32,6 +32,13 @@ def serve(args: tuple[str, ...]) -> None:
 def restore(args: tuple[str, ...]) -> None:
     """Puts a backup in place of a data folder's store; `hotbook restore --help`."""
     _become("restore", "hotbook_server.restore", args)
+
+
+@hotbook.command("replay", short_help="Strategies over recorded bars.", context_settings=_PASS_ON)
+@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+def replay(args: tuple[str, ...]) -> None:
+    """Runs strategies over a file of bars and orders, without a server; `hotbook replay --help`."""
+    _become("replay", "hotbook_server.replay", args)
 
 
 @command("status", "What the server is, holds and does.")
