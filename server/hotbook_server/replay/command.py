@@ -28,6 +28,7 @@ from hotbook_shared import __version__
 from hotbook_shared.bar import LateBar
 from hotbook_shared.errors import InvalidArgument
 from hotbook_shared.model import utc
+from hotbook_shared.money import to_places
 from hotbook_shared.names import check_hotkey
 
 EXIT_USAGE = 2
@@ -194,7 +195,7 @@ def _show(report: ReplayReport) -> None:
                    f"{report.orders_refused:,} refused"),
         ("positions", f"{report.positions:,}, {report.open:,} open"),
         ("campaigns", f"{report.campaigns:,}, {report.expired:,} expired"),
-        ("realized", f"{report.realized_pnl:f}"),
+        ("realized", f"{to_places(report.realized_pnl):f}"),
         ("book", f"revision {report.revision}, digest {report.digest}"),
     ])  # fmt: skip
     if report.strategies:
@@ -208,7 +209,7 @@ def _show(report: ReplayReport) -> None:
         click.echo()
         _table(("hotkey", "positions", "open", "won", "lost", "realized", "mean return"), [
             (one.hotkey, f"{one.positions:,}", f"{one.open:,}", f"{one.won:,}", f"{one.lost:,}",
-             f"{one.realized_pnl:f}", f"{one.mean_return:f}")
+             f"{to_places(one.realized_pnl):f}", f"{to_places(one.mean_return):f}")
             for one in report.hotkeys
         ])  # fmt: skip
     for refusal in report.refusals:
