@@ -6,7 +6,6 @@ original's own measurements; a hotkey has seven of them, of which at most three 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
 
 from hotbook_server.rules.campaigns import written
@@ -131,7 +130,3 @@ def mark(trade_pair: str, cents: int, revision: int) -> MarkRecord:
             revision=revision,
         ).SerializeToString()
     )
-
-
-def live(records: list[CampaignRecord]) -> Iterator[CampaignRecord]:
-    return (record for record in records if record.is_live)

@@ -1,8 +1,9 @@
-"""What a campaign's legs amount to, and a mark that moves, with ten legs and with a hundred thousand.
+"""What a campaign's legs amount to, and a mark that moves, with ten legs and a hundred thousand.
 
 The running sums of the Book stand against the formulas taken anew over all legs, whose figures are
-decoded already; both give the same totals. Moving a mark is one change of the book and reading the
-totals that come of it; against it, the result of each leg is worked out and written, as the original does.
+decoded already; both give the same totals. Moving a mark is the rule of a bar, the change that it
+makes, and reading the totals that come of it; against it, the result of each leg is worked out and
+written down, as the original does.
 """
 
 from __future__ import annotations
@@ -14,17 +15,20 @@ from functools import partial
 
 import msgspec
 
+from hotbook_server.commands import PushBars, PushedBar
+from hotbook_server.config import load_settings
+from hotbook_server.rules.market import decide_push
+from hotbook_server.rules.terms import Terms
 from hotbook_shared.book import Book
 from hotbook_shared.book.legs import Leg
 from hotbook_shared.campaign import CampaignTotals
 from hotbook_shared.money import SUMS, ZERO, ratio, to_places
-from hotbook_shared.record import Change, MarkRecord
+from hotbook_shared.record import MarkRecord
 from tests.bench import campaign_data as data
 from tests.bench.figures import Figure, Rounds, alternate, measured, ratios, timed
 
 READ, MOVE = "reading totals", "moving a mark"
 SUMMED, ANEW = "running sums", "every leg anew"
-MARKS = 500
 
 
 class Scale(msgspec.Struct, frozen=True):
@@ -40,6 +44,7 @@ class Standing:
 
     def __init__(self, size: int, scale: Scale) -> None:
         self._scale = scale
+        self._terms = Terms.of(load_settings())
         self._campaign = data.campaigns(2)[1]
         assert self._campaign.is_live
         pair, self._id = self._campaign.trade_pair, self._campaign.campaign_id
@@ -48,15 +53,14 @@ class Standing:
         self._book = Book(legs, size + 1, [self._campaign], [first])
         self._legs = [Leg.of(record) for record in legs]
         self._result: dict[str, Decimal] = {}
-        self._prices = itertools.cycle([data.mark(pair, cents, 0) for cents in range(MARKS)])
+        self._prices = itertools.count(2)
         assert self._read() == self._anew(first), "both find the same"
 
     def sides(self) -> dict[str, Callable[[], float]]:
         again = max(self._scale.legs_anew // len(self._legs) // 10, 1)
-        mark = self._mark
         return {
             f"{READ} {SUMMED}": partial(timed, self._scale.reads, self._read),
-            f"{READ} {ANEW}": partial(timed, again, lambda: self._anew(mark)),
+            f"{READ} {ANEW}": partial(timed, again, lambda: self._anew(self._mark)),
             f"{MOVE} {SUMMED}": partial(timed, self._scale.reads, self._move),
             f"{MOVE} {ANEW}": partial(timed, again, self._move_anew),
         }
@@ -69,9 +73,16 @@ class Standing:
         return self._book.campaigns.legs_of(self._id).totals(self._id, self._mark)
 
     def _move(self) -> CampaignTotals:
-        mark = msgspec.structs.replace(next(self._prices), revision=self._book.revision + 1)
-        self._book.apply(Change.marked(mark))
+        changes, done = decide_push(self._book, PushBars((self._bar(),)), data.NOW_MS, self._terms)
+        assert done.accepted
+        for change in changes:
+            self._book.apply(change)
         return self._read()
+
+    def _bar(self) -> PushedBar:
+        number = next(self._prices)
+        at_ms, close = data.NOW_MS + number, f"15{number % 10}.{number % 100:02}"
+        return PushedBar(self._campaign.trade_pair, at_ms, close, f"{1_000 + number % 100}")
 
     def _anew(self, mark: MarkRecord) -> CampaignTotals:
         price, add, times = Decimal(mark.price), SUMS.add, SUMS.multiply
@@ -95,12 +106,11 @@ class Standing:
         )
 
     def _move_anew(self) -> CampaignTotals:
-        mark = next(self._prices)
-        price = Decimal(mark.price)
+        price = Decimal(self._bar().close)
         for leg in self._legs:
             gained = SUMS.subtract(SUMS.multiply(price, leg.shares), leg.cost)
             self._result[leg.record.position_uuid] = SUMS.multiply(leg.sign, gained)
-        return self._anew(mark)
+        return self._anew(self._mark)
 
 
 def measure(scale: Scale) -> list[Figure]:
