@@ -50,6 +50,18 @@ NOT_ABSURD = {
     "memory beyond the wire bytes, a position": (100, 4_096),
     "index against scan, in process, 1,000 positions a hotkey": (20, 100_000),
     "index against scan, over the wire, 1,000 positions a hotkey": (5, 100_000),
+    "by id, index against scan, 4,000 campaigns": (20, 1_000_000),
+    "a page of 500 by state, index against scan, 4,000 campaigns": (1.5, 10_000),
+    "live match, index against scan, 4,000 campaigns": (10, 1_000_000),
+    "add_pattern, index against scan, 4,000 campaigns": (1.5, 10_000),
+    "expiry sweep with 10 due, index against scan, 4,000 campaigns": (10, 1_000_000),
+    "memory of the indexes, share of the campaigns": (1, 20),
+    "memory of the indexes and by id, share of the campaigns": (1, 20),
+    "reading totals, 2,000 legs against 10": (0.1, 10),
+    "reading totals, sums against every leg anew, 2,000 legs": (10, 100_000),
+    "moving a mark, 2,000 legs against 10": (0.1, 10),
+    "volume, rolling against anew, a window of 2,000": (10, 100_000),
+    "4 threads, a generation: answers of one step": (100, 100),
 }
 
 

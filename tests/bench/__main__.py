@@ -13,7 +13,10 @@ import uvloop
 
 from hotbook_shared import __version__
 from tests.bench import (
+    campaign_costs,
+    campaigns,
     durable_saves,
+    freshness,
     load,
     lookups,
     minute,
@@ -25,6 +28,8 @@ from tests.bench import (
     saves,
     scale,
     scans,
+    totals,
+    volumes,
     watchers,
 )
 from tests.bench.figures import Figure, tell
@@ -116,6 +121,36 @@ WORKLOADS: dict[str, Workload] = {
     "scans": Workload(
         "An open position by index, against a scan",
         lambda short: scans.measure(scans.Scale(2, 100, 3) if short else scans.Scale()),
+    ),
+    "campaigns": Workload(
+        "Campaigns by index, against scans of a list",
+        lambda short: campaigns.measure(
+            campaigns.Scale(2, (1_000, 4_000), 200, 2, 4) if short else campaigns.Scale()
+        ),
+    ),
+    "campaign-costs": Workload(
+        "What campaigns cost: a thousand patterns, and the memory of indexes",
+        lambda short: campaign_costs.measure(
+            campaign_costs.Scale(1, 100, 200, 10_000) if short else campaign_costs.Scale()
+        ),
+    ),
+    "totals": Workload(
+        "Totals of legs, and marks that move, against every leg anew",
+        lambda short: totals.measure(
+            totals.Scale(2, (10, 2_000), 200, 4_000) if short else totals.Scale()
+        ),
+    ),
+    "volumes": Workload(
+        "Rolling volume, against taking the mean anew",
+        lambda short: volumes.measure(
+            volumes.Scale(2, (20, 2_000), 500, 4_000) if short else volumes.Scale()
+        ),
+    ),
+    "freshness": Workload(
+        "Which pairs are fresh, against a set behind a lock",
+        lambda short: freshness.measure(
+            freshness.Scale(2, 200, 4, 0.1) if short else freshness.Scale()
+        ),
     ),
 }
 

@@ -6,6 +6,7 @@ original's own measurements; a hotkey has seven of them, of which at most three 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from hotbook_server.rules.campaigns import written
@@ -40,14 +41,20 @@ def range_id(number: int) -> str:
     return f"range-{number % 1_000}"
 
 
-def campaigns(count: int) -> list[CampaignRecord]:
-    """So many, over forty hours; the number of each is its revision less one."""
+def campaigns(
+    count: int, pairs: Sequence[str] = PAIRS, states: Sequence[int] = STATES
+) -> list[CampaignRecord]:
+    """So many, over forty hours, on these pairs in turn; the number of each is its revision less
+    one."""
     apart_ms = 40 * HOUR_MS / count
-    return [_campaign(number, START_MS + round(number * apart_ms)) for number in range(count)]
+    return [
+        _campaign(number, pairs[number % len(pairs)], states[number % len(states)],
+                  START_MS + round(number * apart_ms))
+        for number in range(count)
+    ]  # fmt: skip
 
 
-def _campaign(number: int, started_ms: int) -> CampaignRecord:
-    state = STATES[number % len(STATES)]
+def _campaign(number: int, trade_pair: str, state: int, started_ms: int) -> CampaignRecord:
     has_ended = state in (DONE, FAILED)
     seen = 1 if state == FORMING else 2
     last_ms = started_ms + seen - 1
@@ -55,9 +62,9 @@ def _campaign(number: int, started_ms: int) -> CampaignRecord:
     rest = pb.Campaign(
         campaign_id=campaign_id(number),
         hotkey=hotkey(number // PER_HOTKEY),
-        trade_pair=PAIRS[number % len(PAIRS)],
+        trade_pair=trade_pair,
         range_id=range_id(number),
-        state=state,
+        state=state,  # type: ignore[arg-type]
         phase="C" if state == FORMING else "D",
         timeframe="15m",
         started_ms=started_ms,

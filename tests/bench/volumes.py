@@ -55,7 +55,7 @@ def _sides(window: int, scale: Scale) -> dict[str, Callable[[], float]]:
     for volume in volumes:
         rolling.add(volume)
         anew.add(volume)
-        assert rolling.mean == anew.mean, "both find the same"
+    assert rolling.mean == anew.mean, "both find the same"
     more = cycle(volumes)
 
     def bar(kept: RollingVolume | Anew) -> Decimal:
