@@ -62,6 +62,11 @@ NOT_ABSURD = {
     "moving a mark, 2,000 legs against 10": (0.1, 10),
     "volume, rolling against anew, a window of 2,000": (10, 100_000),
     "4 threads, a generation: answers of one step": (100, 100),
+    "150 legs in one call, gRPC": (0.01, 100),
+    "150 legs in one call, REST": (0.01, 1_000),
+    "bars, 400 legs against none": (0.1, 10),
+    "bars from one stream, 400 legs, 3 following": (50, 1_000_000),
+    "replay of 9 pairs, two strategies, 4 threads": (5, 100_000),
 }
 
 

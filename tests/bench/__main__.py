@@ -13,10 +13,12 @@ import uvloop
 
 from hotbook_shared import __version__
 from tests.bench import (
+    bars,
     campaign_costs,
     campaigns,
     durable_saves,
     freshness,
+    legs,
     load,
     lookups,
     minute,
@@ -25,6 +27,7 @@ from tests.bench import (
     open_positions,
     orders,
     readers,
+    replays,
     saves,
     scale,
     scans,
@@ -151,6 +154,18 @@ WORKLOADS: dict[str, Workload] = {
         lambda short: freshness.measure(
             freshness.Scale(2, 200, 4, 0.1) if short else freshness.Scale()
         ),
+    ),
+    "legs": Workload(
+        "A campaign's legs and totals in one call",
+        lambda short: legs.measure(legs.Scale(2, 10) if short else legs.Scale()),
+    ),
+    "bars": Workload(
+        "Bars from one stream, with legs that they move and followers who are told",
+        lambda short: bars.measure(bars.Scale(1, 400, 10, (1, 3)) if short else bars.Scale()),
+    ),
+    "replays": Workload(
+        "Replaying a tape of bars",
+        lambda short: replays.measure(replays.Scale(1, 60, 4) if short else replays.Scale()),
     ),
 }
 

@@ -31,11 +31,12 @@ ECHO = "/bench.Echo/Echo"
 
 
 class Rig:
-    """Where the two servers listen."""
+    """Where the two servers listen, and the first of them for the web, if it does."""
 
-    def __init__(self, target: str, echo: str, process: subprocess.Popen[str]) -> None:
+    def __init__(self, target: str, echo: str, web: str, process: subprocess.Popen[str]) -> None:
         self.target = target
         self.echo = echo
+        self.web = web
         self.pid = process.pid
 
 
@@ -47,8 +48,8 @@ def rig(data_dir: Path, **settings: object) -> Iterator[Rig]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            target, echo = process.stdout.readline().split()
-            yield Rig(target, echo, process)
+            target, echo, web = process.stdout.readline().split()
+            yield Rig(target, echo, web, process)
         finally:
             process.terminate()
 
@@ -56,8 +57,9 @@ def rig(data_dir: Path, **settings: object) -> Iterator[Rig]:
 async def _serve(flags: dict[str, Any]) -> None:
     configure_logs("warning", "text")
     settings = load_settings(
-        listen="127.0.0.1:0", metrics_listen="off", log_level="warning", **flags
-    )
+        **{"listen": "127.0.0.1:0", "metrics_listen": "off", "web_listen": "off",
+           "log_level": "warning", **flags}
+    )  # fmt: skip
     server = Server(settings)
     await server.start()
     echo = grpc.aio.server()
@@ -72,7 +74,7 @@ async def _serve(flags: dict[str, Any]) -> None:
     )
     port = echo.add_insecure_port("127.0.0.1:0")
     await echo.start()
-    print(server.address, f"127.0.0.1:{port}", flush=True)
+    print(server.address, f"127.0.0.1:{port}", server.web_address or "off", flush=True)
     await server.wait()
     await echo.stop(None)
     await server.stop()
@@ -134,14 +136,18 @@ async def rate(seconds: float, callers: int, act: Callable[[], Awaitable[object]
 
 def fill(data_dir: Path, records: list[Record]) -> None:
     """Writes a large book straight into a journal."""
+    write(
+        data_dir,
+        [Change(number, ChangeKind.SAVED, record.position_uuid, record)
+         for number, record in enumerate(records, start=1)],
+    )  # fmt: skip
+
+
+def write(data_dir: Path, changes: list[Change]) -> None:
+    """Writes the first changes of a book straight into a journal."""
     journal = SqliteJournal(data_dir)
-    for start in range(0, len(records), 10_000):
-        part = records[start : start + 10_000]
-        changes = [
-            Change(start + number + 1, ChangeKind.SAVED, record.position_uuid, record)
-            for number, record in enumerate(part)
-        ]
-        journal.append(Batch(changes, [], at_ms=0))
+    for start in range(0, len(changes), 10_000):
+        journal.append(Batch(changes[start : start + 10_000], [], at_ms=0))
     journal.close()
 
 
