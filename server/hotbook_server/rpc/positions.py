@@ -159,6 +159,9 @@ class PositionsService:
         ).SerializeToString()
 
     async def list(self, request: pb.ListRequest, call: Call) -> bytes:  # noqa: ARG002
+        return (await self.page_of(request)).SerializeToString()
+
+    async def page_of(self, request: pb.ListRequest) -> raw.ListReply:
         size = self._page_size(request.page_size)
         asked = _without_page(request)
         if request.page_token:
@@ -173,7 +176,7 @@ class PositionsService:
             reply.next_page_token = f"{name}.{at}.{offset}"
         elif name:
             self._listings.drop(name)
-        return reply.SerializeToString()
+        return reply
 
     async def list_hotkeys(self, request: pb.ListHotkeysRequest, call: Call) -> bytes:  # noqa: ARG002
         book = self._engine.book

@@ -1,0 +1,1 @@
+"""REST and WebSocket: reads of the book for browsers and desks, on the server's own loop."""

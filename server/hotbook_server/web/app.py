@@ -1,0 +1,93 @@
+"""The application: all routes under one roof, and what OpenAPI says of them.
+
+It stands without a server, so that the description can be made, kept and compared.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import TypeAdapter
+from pydantic.json_schema import models_json_schema
+
+from hotbook_server.web import campaigns, docs, live, market, positions
+from hotbook_server.web.live_messages import LiveMessage, LiveSubscription
+from hotbook_server.web.problems import handle_problems
+from hotbook_shared import __version__
+
+PREFIX = "/api/v1"
+_REF = "#/components/schemas/{model}"
+
+DESCRIPTION = """
+Reads of the book: campaigns, their legs and totals, positions, the market.
+**Nothing is written here**: writes go by gRPC, with its client and its command line.
+
+* Numbers of money and size are decimal texts, `"1.25750000"`, without an exponent.
+* Times are UTC, `"2026-03-01T14:30:00.000Z"`.
+* Every answer has the revision that it is of, in its body and as `X-Hotbook-Revision`.
+* Names may have any printable character; in a path a slash is written `%2F`.
+* A refusal has a stable `code`, a `message` for people and `details` for programs.
+
+**Live**: a WebSocket at `/api/v1/live`. The first message subscribes (`LiveSubscription`):
+`{"hotkeys": ["desk-1"], "from": 4711}`. What comes back is one `LiveMessage` a text. Each has a
+number; whoever was cut off sends the last one as `from`, and gets what was missed. Where that is no
+longer known a `reload` comes, and then everything as it stands. A client that does not read is cut
+off.
+"""
+
+
+def make_app() -> FastAPI:
+    app = FastAPI(
+        title="hotbook",
+        version=__version__,
+        description=DESCRIPTION,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    for router in (campaigns.router, positions.router, market.router, live.router):
+        app.include_router(router, prefix=PREFIX)
+    described = openapi_of(app)
+
+    async def show_openapi() -> dict[str, Any]:
+        return described
+
+    app.add_api_route("/openapi.json", show_openapi, include_in_schema=False)
+    app.include_router(docs.router)
+    handle_problems(app)
+    return app
+
+
+def openapi_of(app: FastAPI) -> dict[str, Any]:
+    """What OpenAPI says, with the messages of the WebSocket among its schemas."""
+    described = get_openapi(
+        title=app.title,
+        version=app.version,
+        description=app.description,
+        routes=app.routes,
+        separate_input_output_schemas=False,
+    )
+    schemas: dict[str, Any] = described["components"]["schemas"]
+    _, asked = models_json_schema([(LiveSubscription, "validation")], ref_template=_REF)
+    told = TypeAdapter(LiveMessage).json_schema(mode="serialization", ref_template=_REF)
+    schemas |= asked["$defs"] | told.pop("$defs") | {"LiveMessage": told}
+    for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's own; ours is Problem
+        schemas.pop(name, None)
+    described["components"]["schemas"] = dict(sorted(schemas.items()))
+    untitled: dict[str, Any] = _untitled(described)
+    untitled["info"]["title"] = app.title
+    return untitled
+
+
+def _untitled(value: Any) -> Any:
+    """Without the titles that are made of names: they say nothing that the names do not."""
+    if isinstance(value, dict):
+        return {
+            name: _untitled(one)
+            for name, one in value.items()
+            if not (name == "title" and isinstance(one, str))
+        }
+    return [_untitled(one) for one in value] if isinstance(value, list) else value
