@@ -44,7 +44,9 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return load_settings(data_dir=tmp_path / "data", listen="127.0.0.1:0", metrics_listen="off")
+    return load_settings(
+        data_dir=tmp_path / "data", listen="127.0.0.1:0", metrics_listen="off", web_listen="off"
+    )
 
 
 StartEngine = Callable[..., Awaitable[Engine]]

@@ -46,6 +46,7 @@ FLOORS = {
         ("engine", "following", "live"),
         ("splitter",),
         ("rpc",),
+        ("web",),
         ("server",),
         ("serve", "replay"),
         ("__main__",),

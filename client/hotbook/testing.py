@@ -26,6 +26,7 @@ def server(**settings: object) -> Iterator[str]:
     chosen = {
         "listen": "127.0.0.1:0",
         "metrics_listen": "off",
+        "web_listen": "off",
         "durability": "memory",
         "log_level": "warning",
         **settings,

@@ -22,8 +22,8 @@ EXIT_CANNOT_START = 1
 
 
 METAVARS = {"listen": "HOST:PORT", "follow": "HOST:PORT", "metrics_listen": "HOST:PORT|off",
-            "data_dir": "FOLDER", "pairs_file": "FILE", "closed_in_memory_max": "NUMBER",
-            "durability": "fsync|relaxed|memory"}  # fmt: skip
+            "web_listen": "HOST:PORT|off", "data_dir": "FOLDER", "pairs_file": "FILE",
+            "closed_in_memory_max": "NUMBER", "durability": "fsync|relaxed|memory"}  # fmt: skip
 
 
 def _options() -> list[click.Option]:
@@ -88,6 +88,8 @@ def _announce(bar: LateBar) -> Any:
         )
         if server.metrics_address:
             click.echo(f"metrics on http://{server.metrics_address}/metrics")
+        if server.web_address:
+            click.echo(f"REST on http://{server.web_address}, its pages on /docs")
         if server.engine.quarantined:
             click.echo(
                 f"{server.engine.quarantined} damaged rows are set aside: see docs/operations.md",

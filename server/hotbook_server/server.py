@@ -8,6 +8,7 @@ import gc
 import signal
 import socket
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -40,6 +41,9 @@ from hotbook_shared.errors import InvalidArgument, Unavailable
 from hotbook_shared.model import Durability
 from hotbook_shared.pb import hotbook_pb2 as pb
 
+if TYPE_CHECKING:
+    from hotbook_server.web.endpoint import WebEndpoint
+
 SERVICES = pb.DESCRIPTOR.services_by_name
 
 EXIT_JOURNAL_FAILED = 74
@@ -69,6 +73,7 @@ class Server:
         self._given_journal = journal
         self._told_to_stop = asyncio.Event()
         self._metrics: MetricsEndpoint | None = None
+        self._web: WebEndpoint | None = None
 
     async def start(self, progress: Progress | None = None) -> None:
         self._grpc = grpc.aio.server(options=_grpc_options(self.settings))
@@ -87,6 +92,8 @@ class Server:
         if self.settings.metrics_listen != "off":
             self._start_metrics()
         await self._grpc.start()
+        if self.settings.web_listen != "off":
+            await self._start_web()
         await self._set_health(health_pb2.HealthCheckResponse.SERVING)
         self._failure_watch = asyncio.create_task(self._watch_for_failure())
 
@@ -121,6 +128,10 @@ class Server:
     def metrics_address(self) -> str | None:
         return self._metrics.address if self._metrics else None
 
+    @property
+    def web_address(self) -> str | None:
+        return self._web.address if self._web else None
+
     async def wait(self) -> int:
         """Waits for the end. Returns the process' exit code."""
         told = asyncio.create_task(self._told_to_stop.wait())
@@ -135,7 +146,7 @@ class Server:
         """Drains: no new work, what was accepted is answered, then everything is let go."""
         self.engine.refuse_new_work()
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
-        await self._guard.drain(self.settings.drain_s)
+        await asyncio.gather(self._guard.drain(self.settings.drain_s), self._stop_web())
         await self._grpc.stop(LAST_REPLIES_S)
         self._failure_watch.cancel()
         if self._metrics is not None:
@@ -180,7 +191,7 @@ class Server:
 
     def _register(self) -> None:
         guard = self._guard = Guard(self.settings, self.telemetry)
-        positions = PositionsService(self.settings, self.engine, self.clock)
+        positions = self._positions = PositionsService(self.settings, self.engine, self.clock)
         orders = OrdersService(self.settings, self.engine)
         splitting = SplittingService(self.settings, self.engine, self.splitter)
         feed = FeedService(self.settings, self.engine)
@@ -216,6 +227,27 @@ class Server:
                 f"cannot serve metrics on {listen}: {error.strerror}; "
                 "choose another --metrics-listen, or off"
             ) from error
+
+    async def _start_web(self) -> None:
+        # Imported where it is served: without it a server starts sooner and is smaller.
+        from hotbook_server.web.endpoint import WebEndpoint
+        from hotbook_server.web.source import Source
+
+        settings, engine = self.settings, self.engine
+        live = Live(settings, engine, self.clock)
+        source = Source(settings, engine, self.clock, self._positions, live)
+        try:
+            self._web = WebEndpoint(source, self.telemetry)
+        except OSError as error:
+            raise CannotStart(
+                f"cannot serve the web on {settings.web_listen}: {error.strerror}; "
+                "choose another --web-listen, or off"
+            ) from error
+        await self._web.start()
+
+    async def _stop_web(self) -> None:
+        if self._web is not None:
+            await self._web.stop()
 
     async def _set_health(self, status: int) -> None:
         for name in ("", *(service.full_name for service in SERVICES.values())):

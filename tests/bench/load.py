@@ -81,7 +81,12 @@ def in_a_process(what: str, folder: str) -> tuple[float, float]:
 
 async def _load(folder: str, **bound: Any) -> None:
     settings = load_settings(
-        data_dir=folder, listen="127.0.0.1:0", metrics_listen="off", log_level="error", **bound
+        data_dir=folder,
+        listen="127.0.0.1:0",
+        metrics_listen="off",
+        web_listen="off",
+        log_level="error",
+        **bound,
     )
     before = resident_bytes(os.getpid())
     server = Server(settings)

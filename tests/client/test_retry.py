@@ -35,6 +35,7 @@ class ServerProcess:
         self._settings = {
             "data_dir": folder / "data",
             "metrics_listen": "off",
+            "web_listen": "off",
             "log_level": "info",
             **settings,
         }

@@ -62,7 +62,9 @@ def announce(server: Server) -> None:
 
 def main(data_dir: Path, trigger: Path) -> int:
     vfs = FaultyVfs("faulty", trigger, is_default=True)
-    settings = load_settings(data_dir=data_dir, listen="127.0.0.1:0", metrics_listen="off")
+    settings = load_settings(
+        data_dir=data_dir, listen="127.0.0.1:0", metrics_listen="off", web_listen="off"
+    )
     try:
         return uvloop.run(serve(settings, announce))
     finally:

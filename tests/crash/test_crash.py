@@ -25,7 +25,13 @@ WRITERS = 4
 def dying_server(
     step: str, count: int, folder: Path, *settings: str
 ) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    flags = [f"data_dir={folder}", "listen=127.0.0.1:0", "metrics_listen=off", "log_level=error"]
+    flags = [
+        f"data_dir={folder}",
+        "listen=127.0.0.1:0",
+        "metrics_listen=off",
+        "web_listen=off",
+        "log_level=error",
+    ]
     flags += settings
     command = [sys.executable, "-m", "tests.crash.dying_server", step, str(count), *flags]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

@@ -85,8 +85,8 @@ def dying_server(
     step: str, count: int, folder: Path, **settings: object
 ) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Gives its address, which is empty where it dies before it has one, and its process."""
-    chosen = {"listen": "127.0.0.1:0", "metrics_listen": "off", "log_level": "error",
-              "data_dir": folder, **settings}  # fmt: skip
+    chosen = {"listen": "127.0.0.1:0", "metrics_listen": "off", "web_listen": "off",
+              "log_level": "error", "data_dir": folder, **settings}  # fmt: skip
     flags = [f"{name}={value}" for name, value in chosen.items()]
     command = [sys.executable, "-m", "tests.crash.dying_server", step, str(count), *flags]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

@@ -70,6 +70,7 @@ async def test_the_page_of_metrics_has_the_figures(tmp_path: Path) -> None:
         chosen = load_settings(
             listen="127.0.0.1:0",
             metrics_listen="off",
+            web_listen="off",
             data_dir=tmp_path,
             closed_in_memory_max=bound,
         )

@@ -91,7 +91,12 @@ class Served:
 @contextlib.contextmanager
 def serving(journal: Journal | None = None, **settings: Any) -> Iterator[Served]:
     """Serves over a given journal, or that of the settings; at the end, drains."""
-    chosen = {"listen": "127.0.0.1:0", "metrics_listen": "off", "durability": "memory"}
+    chosen = {
+        "listen": "127.0.0.1:0",
+        "metrics_listen": "off",
+        "web_listen": "off",
+        "durability": "memory",
+    }
     started: queue.Queue[Served] = queue.Queue()
 
     async def serve() -> None:

@@ -29,13 +29,17 @@ YIELD_AFTER_ORDERS = 200
 """How many orders of one answer are looked at between two turns of the loop."""
 
 
-def answer(told: Told, revision: int, parts: Iterable[bytes] = (), at: str = "", **headers: str) -> Response:
+def answer(
+    told: Told, revision: int, parts: Iterable[bytes] = (), at: str = "", **headers: str
+) -> Response:
     """A model as JSON; `parts` are ready, and stand in its list `at`."""
     body: Any = told.model_dump_json()
     if at:
         whole = told.model_dump(mode="json")
         body = msgspec.json.encode({**whole, at: [msgspec.Raw(part) for part in parts]})
-    return Response(body, media_type="application/json", headers={REVISION_HEADER: str(revision), **headers})
+    return Response(
+        body, media_type="application/json", headers={REVISION_HEADER: str(revision), **headers}
+    )
 
 
 def position_of(wire: bytes) -> models.Position:

@@ -7,18 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
-from fastapi.openapi.utils import get_openapi
-from pydantic import TypeAdapter
-from pydantic.json_schema import models_json_schema
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
 from hotbook_server.web import campaigns, docs, live, market, positions
-from hotbook_server.web.live_messages import LiveMessage, LiveSubscription
+from hotbook_server.web.openapi import openapi_of
 from hotbook_server.web.problems import handle_problems
 from hotbook_shared import __version__
 
 PREFIX = "/api/v1"
-_REF = "#/components/schemas/{model}"
 
 DESCRIPTION = """
 Reads of the book: campaigns, their legs and totals, positions, the market.
@@ -47,6 +44,7 @@ def make_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=_named_after_its_function,
     )
     for router in (campaigns.router, positions.router, market.router, live.router):
         app.include_router(router, prefix=PREFIX)
@@ -61,33 +59,5 @@ def make_app() -> FastAPI:
     return app
 
 
-def openapi_of(app: FastAPI) -> dict[str, Any]:
-    """What OpenAPI says, with the messages of the WebSocket among its schemas."""
-    described = get_openapi(
-        title=app.title,
-        version=app.version,
-        description=app.description,
-        routes=app.routes,
-        separate_input_output_schemas=False,
-    )
-    schemas: dict[str, Any] = described["components"]["schemas"]
-    _, asked = models_json_schema([(LiveSubscription, "validation")], ref_template=_REF)
-    told = TypeAdapter(LiveMessage).json_schema(mode="serialization", ref_template=_REF)
-    schemas |= asked["$defs"] | told.pop("$defs") | {"LiveMessage": told}
-    for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's own; ours is Problem
-        schemas.pop(name, None)
-    described["components"]["schemas"] = dict(sorted(schemas.items()))
-    untitled: dict[str, Any] = _untitled(described)
-    untitled["info"]["title"] = app.title
-    return untitled
-
-
-def _untitled(value: Any) -> Any:
-    """Without the titles that are made of names: they say nothing that the names do not."""
-    if isinstance(value, dict):
-        return {
-            name: _untitled(one)
-            for name, one in value.items()
-            if not (name == "title" and isinstance(one, str))
-        }
-    return [_untitled(one) for one in value] if isinstance(value, list) else value
+def _named_after_its_function(route: APIRoute) -> str:
+    return route.name

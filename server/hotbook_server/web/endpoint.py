@@ -88,14 +88,15 @@ class WebEndpoint:
     def _abort(self, scope: Scope) -> None:
         """Ends a connection at once; closing it would wait until what was sent is read."""
         for connection in list(self._server.server_state.connections):
-            if connection.scope is scope:
+            if getattr(connection, "scope", None) is scope and connection.transport is not None:
                 connection.transport.abort()
 
 
 def _bound(listen: str) -> socket.socket:
     host, port = split_address(listen)
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    bound = socket.socket(family)
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    # NB: the protocol too, or asyncio does not turn Nagle's delay off: 40 ms an answer.
+    bound = socket.socket(family, kind, protocol)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)

@@ -11,6 +11,7 @@ a page of ours, or from no page; and no answer is shared with other origins.
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import re
 import uuid
@@ -97,7 +98,7 @@ class WebGuard:
             self._note(call)
 
     async def _answer(self, call: WebCall, receive: Receive, send: Send) -> None:
-        refuse = lambda response: self._refuse(call, response, receive, send)  # noqa: E731
+        refuse = functools.partial(self._refuse, call, receive, send)
         try:
             self._check(call)
             if call.scope["type"] == "websocket":  # it bounds each of its messages itself
@@ -120,7 +121,7 @@ class WebGuard:
                       exc_info=error)  # fmt: skip
             await refuse(bug(call.correlation_id))
 
-    async def _refuse(self, call: WebCall, response: ASGIApp, receive: Receive, send: Send) -> None:
+    async def _refuse(self, call: WebCall, receive: Receive, send: Send, response: ASGIApp) -> None:
         if call.has_begun:
             self._abort(call.scope)
         else:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from hotbook_server.live import LivePart
 from hotbook_server.logs import log
 from hotbook_server.web.live_messages import LiveError, LiveSubscription, Numbered, Numbers
+from hotbook_server.web.problems import path_of
 from hotbook_server.web.source import From, Source
 from hotbook_shared.campaign_wire import news_from_wire
 from hotbook_shared.errors import (
@@ -65,7 +66,7 @@ async def _subscription(socket: WebSocket, timeout_s: float) -> LiveSubscription
         return LiveSubscription.model_validate_json(first)
     except ValidationError as error:
         wrong = error.errors()[0]
-        field = ".".join(map(str, wrong["loc"])) or "request"
+        field = path_of(wrong["loc"])
         raise InvalidArgument(f"{field}: {wrong['msg']}", field=field) from None
 
 

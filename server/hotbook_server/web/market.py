@@ -51,9 +51,7 @@ async def get_pair(source: From, trade_pair: Pair) -> Response:
     return answer(told, told.revision)
 
 
-@router.get(
-    "/status", response_model=models.StatusAnswer, responses=told_by(), tags=["operations"]
-)
+@router.get("/status", response_model=models.StatusAnswer, responses=told_by(), tags=["operations"])
 async def get_status(source: From) -> Response:
     """What the server is, holds and does. Settings and telemetry are told by gRPC alone."""
     keeper, settings = source.keeper, source.settings

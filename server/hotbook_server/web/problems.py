@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -37,9 +38,15 @@ def bug(correlation_id: str) -> Response:
 def invalid(error: RequestValidationError) -> InvalidArgument:
     """The first thing that is wrong with a request, as every other call tells it."""
     first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"][1:]) or "request"
+    field = path_of(first["loc"][1:])
     given = f", got {str(first['input'])[:80]!r}" if first["type"] != "missing" else ""
     return InvalidArgument(f"{field}: {first['msg']}{given}", field=field)
+
+
+def path_of(parts: Iterable[int | str]) -> str:
+    """Where a field stands, as errors of other calls name it: hotkeys[2]."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
+    return text.removeprefix(".") or "request"
 
 
 def handle_problems(app: FastAPI) -> None:

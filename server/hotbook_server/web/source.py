@@ -15,7 +15,6 @@ from hotbook_server.clock import Clock
 from hotbook_server.config import Settings
 from hotbook_server.keeper import Keeper
 from hotbook_server.live import Live
-from hotbook_server.rpc.operations import OperationsService
 from hotbook_server.rpc.positions import PositionsService
 
 
@@ -24,7 +23,6 @@ class Source(msgspec.Struct, frozen=True):
     keeper: Keeper
     clock: Clock
     positions: PositionsService
-    operations: OperationsService
     live: Live
 
 

@@ -75,7 +75,9 @@ Lag = Annotated[float, SkipValidation, _told("number", 12.5)]
 """Milliseconds, and parts of them."""
 Text = Annotated[str, SkipValidation, _told("string", "text")]
 Flag = Annotated[bool, SkipValidation, _told("boolean", True)]
-Extra = Annotated[dict[str, Any], SkipValidation, _told("object", {"desk": "fx"}, additionalProperties=True)]
+Extra = Annotated[
+    dict[str, Any], SkipValidation, _told("object", {"desk": "fx"}, additionalProperties=True)
+]
 """What the sender knows and hotbook does not."""
 
 HotkeyName = Annotated[str, SkipValidation, _told("string", "desk-1")]
@@ -105,7 +107,13 @@ IN_PATH = BeforeValidator(_part)
 class Told(BaseModel):
     """What is answered: made of a noun, field by field, and never changed."""
 
-    model_config = ConfigDict(from_attributes=True, frozen=True, validate_by_name=True, validate_by_alias=True)
+    model_config = ConfigDict(
+        from_attributes=True,
+        frozen=True,
+        validate_by_name=True,
+        validate_by_alias=True,
+        json_schema_serialization_defaults_required=True,
+    )
 
 
 class Asked(BaseModel):
