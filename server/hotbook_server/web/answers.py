@@ -93,7 +93,6 @@ def told_by(*also: type[HotbookError]) -> dict[int | str, dict[str, Any]]:
         found[int(status)] = {
             "model": models.Problem,
             "description": _MEANING.get(status, status.phrase),
-            "headers": _HEADERS,
         }
     return found
 

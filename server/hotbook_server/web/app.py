@@ -28,10 +28,11 @@ Reads of the book: campaigns, their legs and totals, positions, the market.
 * A refusal has a stable `code`, a `message` for people and `details` for programs.
 
 **Live**: a WebSocket at `/api/v1/live`. The first message subscribes (`LiveSubscription`):
-`{"hotkeys": ["desk-1"], "from": 4711}`. What comes back is one `LiveMessage` a text. Each has a
-number; whoever was cut off sends the last one as `from`, and gets what was missed. Where that is no
-longer known a `reload` comes, and then everything as it stands. A client that does not read is cut
-off.
+`{"hotkeys": ["desk-1"]}`. What comes back is one `LiveMessage` a text, each with a `number` and a
+`history`. Whoever was cut off sends the last two that came, `{"from": 4711, "history": "5f1c0a"}`,
+and gets what was missed; where that is no longer known, a `reload` comes and then everything as it
+stands. What is told of a campaign is how it stands now: taken in twice it does no harm. A client
+that does not read is cut off.
 """
 
 

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from hotbook_server.live import LivePart
 from hotbook_server.logs import log
+from hotbook_server.rpc.feed import check_mark
 from hotbook_server.web.live_messages import LiveError, LiveSubscription, Numbered, Numbers
 from hotbook_server.web.problems import path_of
 from hotbook_server.web.source import From, Source
@@ -36,22 +37,22 @@ HEARTBEAT_S = 5.0
 async def follow_live(socket: WebSocket, source: From) -> None:
     """Raises TimeoutError where the client does not read: the guard then ends the connection."""
     await socket.accept()
-    numbers = Numbers(None)
+    numbers = Numbers()
     try:
         asked = await _subscription(socket, source.settings.call_timeout_s)
-        numbers = Numbers(asked.from_number)
+        numbers = Numbers(asked.from_number or 0, asked.history)
         await _tell(socket, source, asked, numbers)
     except WebSocketDisconnect:
         return
     except HotbookError as error:
-        await _end(socket, source, error, numbers.had)
+        await _end(socket, source, error, numbers)
     except TimeoutError:
         raise
     except Exception as error:
         mark = socket.state.correlation_id
         log.error("a live connection failed", correlation_id=mark, exc_info=error)
         bug = InternalError(f"a bug in the server; its log has more under {mark}")
-        await _end(socket, source, bug, numbers.had)
+        await _end(socket, source, bug, numbers)
 
 
 async def _subscription(socket: WebSocket, timeout_s: float) -> LiveSubscription:
@@ -91,12 +92,12 @@ async def _tell_news(
     socket: WebSocket, source: Source, asked: LiveSubscription, numbers: Numbers
 ) -> None:
     part = LivePart(asked.campaigns, asked.hotkeys, asked.trade_pairs)
-    frames = source.live.follow(part, asked.from_number, HEARTBEAT_S)
+    check_mark(asked.history)
+    frames = source.live.follow(part, asked.from_number, HEARTBEAT_S, asked.history)
     async with contextlib.aclosing(frames):
         async for frame in frames:
             for message in numbers.messages(news_from_wire(frame)):
                 await _send(socket, message, source.settings.call_timeout_s)
-    raise Unavailable("the server is stopping")
 
 
 async def _hear(socket: WebSocket) -> None:
@@ -110,10 +111,14 @@ async def _send(socket: WebSocket, message: Numbered, timeout_s: float) -> None:
         await socket.send_text(message.model_dump_json())
 
 
-async def _end(socket: WebSocket, source: Source, error: HotbookError, number: int) -> None:
+async def _end(socket: WebSocket, source: Source, error: HotbookError, numbers: Numbers) -> None:
     """The last message says why, and the close says it again in a number."""
     last = LiveError(
-        number=number, code=error.code, message=error.message, details=dict(error.details)
+        number=numbers.number,
+        history=numbers.history,
+        code=error.code,
+        message=error.message,
+        details=dict(error.details),
     )
     socket.state.refused = error.code
     with contextlib.suppress(WebSocketDisconnect, RuntimeError):

@@ -1,14 +1,14 @@
 """The messages of /api/v1/live, and what each frame of news comes to in them.
 
 Invariant: a number says what its reader has. Whoever was told it, and goes on from it, misses
-nothing. So the messages of one frame keep the number before, and the last of them has the frame's
-own; while everything is told anew, all but the very last message have 0.
+nothing. So of what happened at once all messages but the last keep the number before; and while
+everything is told anew, all but the very last have 0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -35,7 +35,8 @@ NAMES_MAX = 1_000
 
 
 class LiveSubscription(Asked):
-    """The first message, from the client. None of the three named: every campaign."""
+    """The first message, from the client. Each of the three that is named narrows what is followed;
+    none of them: every campaign."""
 
     campaigns: tuple[AskedCampaign, ...] = Field((), max_length=NAMES_MAX)
     hotkeys: tuple[AskedHotkey, ...] = Field((), max_length=NAMES_MAX)
@@ -48,10 +49,19 @@ class LiveSubscription(Asked):
         examples=[4711],
         description="The last number that was told; absent: everything comes first.",
     )
+    history: str = Field(
+        "",
+        max_length=64,
+        examples=["5f1c0a"],
+        description="What came with that number: shows that it is of this very history.",
+    )
 
 
 class Numbered(Told):
+    """What every message has."""
+
     number: Revision = Field(description="Give it back as `from`, to go on from here.")
+    history: Text = Field(description="Give it back with the number.", examples=["5f1c0a"])
 
 
 class CampaignUpdated(Numbered):
@@ -68,27 +78,38 @@ class CampaignRemoved(Numbered):
     campaign_id: CampaignName
 
 
-class MarkMoved(Numbered):
+class Mark(Told):
     """The price of a trade pair."""
 
-    type: Literal["mark"] = "mark"
     trade_pair: PairName
     price: Number
-    at: Time
+    at: Time = Field(validation_alias="at_ms")
     last_volume: Number | None
-    bars: Count
+    bars: Count = Field(description="With a volume, so far.")
+    revision: Revision
 
 
-class RiskAlert(Numbered):
-    """The risk of a campaign, or of all of a hotkey's, has come near its limit, or gone back."""
+class MarkMoved(Numbered):
+    type: Literal["mark"] = "mark"
+    mark: Mark
 
-    type: Literal["alert"] = "alert"
+
+class Alert(Told):
+    """The risk of a campaign has come near its limit, or gone back; without a campaign_id that of
+    all of a hotkey's."""
+
+    revision: Revision
     hotkey: HotkeyName
     campaign_id: CampaignName | None
     level: Literal["NORMAL", "WARNING", "CRITICAL"]
     risk: Number
-    limit: Number
-    at: Time
+    limit: Number = Field(description="0 with NORMAL: it has none any more.")
+    at: Time = Field(validation_alias="at_ms")
+
+
+class RiskAlert(Numbered):
+    type: Literal["alert"] = "alert"
+    alert: Alert
 
 
 class Reload(Numbered):
@@ -121,58 +142,39 @@ LiveMessage = Annotated[
 class Numbers:
     """What the reader of one connection may go on from."""
 
-    def __init__(self, had: int | None) -> None:
-        self.had = had or 0
-        self._reloads = False
+    def __init__(self, number: int = 0, history: str = "") -> None:
+        self.number = number
+        self.history = history
 
     def messages(self, news: CampaignNews) -> Iterator[Numbered]:
-        """What a frame comes to. Each but the last has the number before; a heartbeat ends what
-        would have no message of its own."""
-        if news.is_reload and not self._reloads:
-            self._reloads = True
-            self.had = 0
-            yield Reload(number=0)
-        is_complete = news.is_last or not self._reloads
+        """What a frame comes to, each message with what its reader has once it is read."""
+        if news.is_reload:
+            self.number, self.history = 0, ""
+            yield Reload(number=0, history="")
         waiting: Numbered | None = None
-        for message in _messages(news, self.had):
+        for message in self._messages(news):
             if waiting is not None:
                 yield waiting
             waiting = message
-        if is_complete:
-            self._reloads = False
-            self.had = news.revision
-            ended = {"number": news.revision}
-            waiting = waiting.model_copy(update=ended) if waiting else Heartbeat(number=self.had)
+        if news.is_last:
+            self.number, self.history = news.revision, news.mark
+            ended: dict[str, Any] = {"number": self.number, "history": self.history}
+            waiting = waiting.model_copy(update=ended) if waiting else Heartbeat(**ended)
         if waiting is not None:
             yield waiting
 
-
-def _messages(news: CampaignNews, number: int) -> Iterator[Numbered]:
-    for one in news.campaigns:
-        yield CampaignUpdated(
-            number=number,
-            campaign_id=one.campaign.campaign_id,
-            campaign=Campaign.model_validate(one.campaign),
-            totals=CampaignTotals.model_validate(one.totals),
-        )
-    for campaign_id in news.removed:
-        yield CampaignRemoved(number=number, campaign_id=campaign_id)
-    for mark in news.marks:
-        yield MarkMoved(
-            number=number,
-            trade_pair=mark.trade_pair,
-            price=mark.price,
-            at=mark.at_ms,
-            last_volume=mark.last_volume,
-            bars=mark.bars,
-        )
-    for alert in news.alerts:
-        yield RiskAlert(
-            number=number,
-            hotkey=alert.hotkey,
-            campaign_id=alert.campaign_id,
-            level=alert.level,  # type: ignore[arg-type]
-            risk=alert.risk,
-            limit=alert.limit,
-            at=alert.at_ms,
-        )
+    def _messages(self, news: CampaignNews) -> Iterator[Numbered]:
+        has: dict[str, Any] = {"number": self.number, "history": self.history}
+        for one in news.campaigns:
+            yield CampaignUpdated(
+                **has,
+                campaign_id=one.campaign.campaign_id,
+                campaign=Campaign.model_validate(one.campaign),
+                totals=CampaignTotals.model_validate(one.totals),
+            )
+        for campaign_id in news.removed:
+            yield CampaignRemoved(**has, campaign_id=campaign_id)
+        for mark in news.marks:
+            yield MarkMoved(**has, mark=Mark.model_validate(mark))
+        for alert in news.alerts:
+            yield RiskAlert(**has, alert=Alert.model_validate(alert))
