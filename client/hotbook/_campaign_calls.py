@@ -357,19 +357,24 @@ class Following:
         trade_pairs: Iterable[str] | None,
         from_revision: int | None,
     ) -> None:
-        self._part = {
+        self._part: dict[str, Any] = {
             "campaign_ids": _feed_calls.named(campaign_ids, "campaign_ids"),
             "hotkeys": _feed_calls.named(hotkeys, "hotkeys"),
             "trade_pairs": _feed_calls.named(trade_pairs, "trade_pairs"),
         }
         self._from_revision = from_revision
+        self._mark = ""
 
     def request(self) -> pb.FollowRequest:
-        return built(lambda: pb.FollowRequest(**self._part, from_revision=self._from_revision))
+        return built(
+            lambda: pb.FollowRequest(
+                **self._part, from_revision=self._from_revision, mark=self._mark
+            )
+        )
 
     def take_in(self, frame: pb.FollowFrame) -> CampaignNews:
         if frame.is_reload:
-            self._from_revision = None
+            self._from_revision, self._mark = None, ""
         if frame.is_last:
-            self._from_revision = frame.revision
+            self._from_revision, self._mark = frame.revision, frame.mark
         return campaign_wire.news_from_wire(frame)

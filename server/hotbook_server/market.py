@@ -170,12 +170,12 @@ def market_of(
         mark = mark_from_wire(pb.Mark.FromString(record.wire))
         is_of_campaign = campaign is not None and campaign.trade_pair == trade_pair
         since = campaign.range_bar if campaign is not None and is_of_campaign else 0
-        found.append(_pair_market(mark, trade_pair in generation.fresh, now_ms, settings, since))
+        found.append(pair_market(mark, trade_pair in generation.fresh, now_ms, settings, since))
     return found
 
 
-def _pair_market(
-    mark: Mark, is_fresh: bool, now_ms: int, settings: Settings, since_bar: int
+def pair_market(
+    mark: Mark, is_fresh: bool, now_ms: int, settings: Settings, since_bar: int = 0
 ) -> PairMarket:
     window = settings.volume_window
     total, count = newest(mark.volumes, min(mark.bars - since_bar, window))

@@ -190,14 +190,14 @@ class Server:
         return f"{host}:{port}"
 
     def _register(self) -> None:
+        self._live = Live(self.settings, self.engine, self.clock)
         guard = self._guard = Guard(self.settings, self.telemetry)
         positions = self._positions = PositionsService(self.settings, self.engine, self.clock)
         orders = OrdersService(self.settings, self.engine)
         splitting = SplittingService(self.settings, self.engine, self.splitter)
         feed = FeedService(self.settings, self.engine)
-        live = Live(self.settings, self.engine, self.clock)
-        follow = FollowService(self.settings, live)
-        campaigns = CampaignsService(self.settings, self.engine, follow)
+        campaigns = CampaignsService(self.settings, self.engine)
+        follow = FollowService(self.settings, self._live)
         market = MarketService(self.settings, self.engine)
         operations = OperationsService(self.settings, self.engine, self.clock, self.telemetry)
         self._grpc.add_generic_rpc_handlers(
@@ -206,7 +206,7 @@ class Server:
                 guard.handlers(SERVICES["Orders"], orders),
                 guard.handlers(SERVICES["Splitting"], splitting),
                 guard.handlers(SERVICES["Feed"], feed),
-                guard.handlers(SERVICES["Campaigns"], campaigns),
+                guard.handlers(SERVICES["Campaigns"], campaigns, follow),
                 guard.handlers(SERVICES["Market"], market),
                 guard.handlers(SERVICES["Operations"], operations),
             )
@@ -233,14 +233,12 @@ class Server:
         from hotbook_server.web.endpoint import WebEndpoint
         from hotbook_server.web.source import Source
 
-        settings, engine = self.settings, self.engine
-        live = Live(settings, engine, self.clock)
-        source = Source(settings, engine, self.clock, self._positions, live)
+        source = Source(self.settings, self.engine, self.clock, self._positions, self._live)
         try:
             self._web = WebEndpoint(source, self.telemetry)
         except OSError as error:
             raise CannotStart(
-                f"cannot serve the web on {settings.web_listen}: {error.strerror}; "
+                f"cannot serve the web on {self.settings.web_listen}: {error.strerror}; "
                 "choose another --web-listen, or off"
             ) from error
         await self._web.start()

@@ -135,7 +135,7 @@ class Replay:
         self._engine, self.book = engine, engine.book
         self._desk = Desk(
             OrdersService(self._settings, engine),
-            CampaignsService(self._settings, engine, self._clock),
+            CampaignsService(self._settings, engine),
         )
         self._crew = Crew(self._strategies, self._threads, self._step_timeout_s)
         try:

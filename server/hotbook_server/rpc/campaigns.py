@@ -25,7 +25,6 @@ from hotbook_server.config import Settings
 from hotbook_server.keeper import Keeper
 from hotbook_server.requests import request_key
 from hotbook_server.rpc import campaign_shape as shape
-from hotbook_server.rpc.follow import FollowService
 from hotbook_server.rpc.guard import Call
 from hotbook_server.statistics import statistics_of
 from hotbook_shared.book.campaigns import Campaigns
@@ -42,10 +41,9 @@ LOOKED_AT_MOST = 20_000
 
 
 class CampaignsService:
-    def __init__(self, settings: Settings, keeper: Keeper, follow: FollowService) -> None:
+    def __init__(self, settings: Settings, keeper: Keeper) -> None:
         self._settings = settings
         self._keeper = keeper
-        self.follow = follow.follow
         self._durability = DURABILITY_NUMBER[settings.durability]
 
     # ---------------------------------------------------------------- patterns

@@ -11,7 +11,7 @@ import contextlib
 import re
 import uuid
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from time import perf_counter
 from typing import Any, NoReturn
 
@@ -96,12 +96,13 @@ class Guard:
         self._slow_s = settings.slow_call_ms / 1000
         self._telemetry = telemetry
 
-    def handlers(self, service: ServiceDescriptor, methods: object) -> grpc.GenericRpcHandler:
-        """All methods of a service; each is named after its rpc, in snake case."""
+    def handlers(self, service: ServiceDescriptor, *methods: object) -> grpc.GenericRpcHandler:
+        """All methods of a service, each named after its rpc, in snake case; of several objects
+        the first that has it."""
         return grpc.method_handlers_generic_handler(
             service.full_name,
             {
-                method.name: self._handler(method, getattr(methods, _snake(method.name)))
+                method.name: self._handler(method, _method(methods, _snake(method.name)))
                 for method in service.methods
             },
         )
@@ -256,6 +257,10 @@ class Guard:
                 f"a bug in the server; its log has more under {mark}", correlation_id=mark
             ),
         )
+
+
+def _method(methods: Iterable[object], name: str) -> Any:
+    return next(getattr(one, name) for one in methods if hasattr(one, name))
 
 
 def _parser(method: MethodDescriptor) -> Callable[[bytes], Message]:
