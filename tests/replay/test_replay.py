@@ -191,20 +191,27 @@ def test_nobody_sees_what_another_asks_at_the_same_step(settings: Settings) -> N
 
 def test_asks_are_done_in_the_order_of_names(settings: Settings) -> None:
     """Of two who want what the portfolio has room for once, the first by name gets it, on any
-    number of threads; the other is told at its next step."""
+    number of threads, even where it is the last to return; the other is told at its next step."""
     told: dict[str, list[str]] = {"a": [], "b": []}
 
-    def wants(name: str) -> OnStep:
+    def wants(name: str, threads: int, returned: threading.Event) -> OnStep:
         def act(step: Step, market: Market, book: ReplayBook) -> None:
             told[name] += [refusal.code for refusal in book.refusals]
             if step.number == 1:
+                if name == "b":
+                    returned.set()
+                elif threads > 1:
+                    assert returned.wait(DEADLINE_S)
                 book.place_order("hk", f"P-{name}", Side.LONG, leverage=Decimal(6),
                                  price=Decimal(1))  # fmt: skip
 
         return act
 
     for threads in (1, 4):
-        strategies: dict[str, Strategy] = {name: Does(wants(name)) for name in "ba"}
+        returned = threading.Event()
+        strategies: dict[str, Strategy] = {
+            name: Does(wants(name, threads, returned)) for name in "ba"
+        }
         replay, report = replayed(prices(3), strategies, settings, threads=threads)
         assert list(replay.book.positions.open_by_pair["hk"]) == ["P-a"]
         assert [one.refused for one in report.strategies] == [
@@ -285,12 +292,13 @@ def test_one_that_raises(settings: Settings, threads: int, error: BaseException)
 @pytest.mark.parametrize("threads", [1, 2, 4])
 def test_one_that_hangs(settings: Settings, threads: int) -> None:
     """Whoever does not come back is left out; those behind it in the queue have their turn, and
-    what it asks when it wakes up at last counts for nothing."""
+    what it has asked, or asks when it wakes up at last, counts for nothing."""
     steps: dict[str, list[int]] = {"a": [], "z": []}
     let_go, gone = threading.Event(), threading.Event()
 
     def hangs(step: Step, market: Market, book: ReplayBook) -> None:
         if step.number == 3:
+            book.place_order("hanger", "ANYTHING", Side.LONG, leverage=TENTH)
             assert let_go.wait(DEADLINE_S)
             book.place_order("hanger", "ANYTHING", Side.LONG, leverage=TENTH)
             gone.set()
