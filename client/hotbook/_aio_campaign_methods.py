@@ -266,17 +266,20 @@ class CampaignMethods(Face):
         hotkeys: Iterable[str] | None = None,
         trade_pairs: Iterable[str] | None = None,
         from_revision: int | None = None,
+        mark: str = "",
         timeout_s: float | None = None,
     ) -> AsyncGenerator[CampaignNews, None]:
         """Follows campaigns with their totals, marks and alerts; of the three none: all of them.
 
-        First everything as it stands, or what has changed since `from_revision`; then what happens.
-        Without end, and through restarts of the server. News with `is_reload` say: forget what you
-        had. News of nothing say that nothing has happened. `timeout_s` is how long nothing may
-        come.
+        First everything as it stands, or what has changed since `from_revision` (with `mark`, that
+        of the news whose revision it is, of this very book); then what happens. Without end, and
+        through restarts of the server. News with `is_reload` say: forget what you had. News of
+        nothing say that nothing has happened. `timeout_s` is how long nothing may come.
         """
         stall_s = _calls.seconds(timeout_s, self._timeout_s)
-        following = _campaign_calls.Following(campaign_ids, hotkeys, trade_pairs, from_revision)
+        following = _campaign_calls.Following(
+            campaign_ids, hotkeys, trade_pairs, from_revision, mark
+        )
         following.request()
         return self._campaign_news(following, stall_s)
 

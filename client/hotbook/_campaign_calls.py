@@ -356,19 +356,22 @@ class Following:
         hotkeys: Iterable[str] | None,
         trade_pairs: Iterable[str] | None,
         from_revision: int | None,
+        mark: str,
     ) -> None:
-        self._part: dict[str, Any] = {
-            "campaign_ids": _feed_calls.named(campaign_ids, "campaign_ids"),
-            "hotkeys": _feed_calls.named(hotkeys, "hotkeys"),
-            "trade_pairs": _feed_calls.named(trade_pairs, "trade_pairs"),
-        }
+        self._campaign_ids = _feed_calls.named(campaign_ids, "campaign_ids")
+        self._hotkeys = _feed_calls.named(hotkeys, "hotkeys")
+        self._trade_pairs = _feed_calls.named(trade_pairs, "trade_pairs")
         self._from_revision = from_revision
-        self._mark = ""
+        self._mark = mark
 
     def request(self) -> pb.FollowRequest:
         return built(
             lambda: pb.FollowRequest(
-                **self._part, from_revision=self._from_revision, mark=self._mark
+                campaign_ids=self._campaign_ids,
+                hotkeys=self._hotkeys,
+                trade_pairs=self._trade_pairs,
+                from_revision=self._from_revision,
+                mark=self._mark,
             )
         )
 

@@ -204,7 +204,12 @@ def test_a_follower_goes_on_from_what_it_has(
     lost = hotbook.Unavailable("lost")
     scripted.answers(
         "Follow",
-        (frame(5, "a", is_reload=True, is_last=False), frame(5, "b"), frame(7, "a"), lost),
+        (
+            frame(5, "a", is_reload=True, is_last=False),
+            frame(5, "b"),
+            frame(7, "a", mark="7th"),
+            lost,
+        ),
         (frame(9, "a", is_last=False), lost),
         (frame(8, "c", is_reload=True, is_last=False), lost),
         (frame(9, "a", is_reload=True), frame(11, removed=["a"])),
@@ -214,6 +219,7 @@ def test_a_follower_goes_on_from_what_it_has(
     asked = [pb.FollowRequest.FromString(request) for request in scripted.seen["Follow"]]
     since = [r.from_revision if r.HasField("from_revision") else None for r in asked]
     assert since[:4] == [None, 7, 7, None]
+    assert [request.mark for request in asked[:4]] == ["", "7th", "7th", ""]
     assert [*asked[0].campaign_ids, *asked[0].hotkeys] == ["a", "b", "hk"]
     assert [one.revision for one in news] == [5, 5, 7, 9, 8, 9, 11]
     assert news[-1].removed == ("a",)

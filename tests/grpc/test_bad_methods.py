@@ -246,6 +246,7 @@ USES: dict[str, list[Use]] = {
         lambda book, bad: next(book.follow_campaigns(hotkeys=bad)),
         lambda book, bad: next(book.follow_campaigns(trade_pairs=[bad])),
         lambda book, bad: next(book.follow_campaigns(from_revision=bad)),
+        lambda book, bad: next(book.follow_campaigns(from_revision=0, mark=[bad])),
     ],
     "push_bars": [
         lambda book, bad: book.push_bars(bad),
