@@ -18,10 +18,11 @@ COPY --from=build /opt/hotbook /opt/hotbook
 ENV PATH=/opt/hotbook/bin:$PATH \
     HOTBOOK_LISTEN=0.0.0.0:50700 \
     HOTBOOK_METRICS_LISTEN=0.0.0.0:50701 \
+    HOTBOOK_WEB_LISTEN=0.0.0.0:50702 \
     HOTBOOK_DATA_DIR=/data
 USER hotbook
 VOLUME /data
-EXPOSE 50700 50701
+EXPOSE 50700 50701 50702
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s CMD ["hotbook", "status", "-o", "json"]
 ENTRYPOINT ["hotbook", "serve"]

@@ -90,7 +90,11 @@ class SplitPosition(Command, frozen=True):
     position_uuid: str
 
 
-class AddPattern(Command, frozen=True):
+class CampaignCommand(Command, frozen=True):
+    """One on campaigns or marks; the others are on positions."""
+
+
+class AddPattern(CampaignCommand, frozen=True):
     """File a pattern, in its wire form, where it belongs, or begin a campaign with it."""
 
     hotkey: str
@@ -108,13 +112,13 @@ class AddPatterns(Command, frozen=True):
     patterns: tuple[AddPattern | RefusedOutcome, ...]
 
 
-class CreateCampaign(Command, frozen=True):
+class CreateCampaign(CampaignCommand, frozen=True):
     """Let this campaign stand, in its wire form: what the server says of it is left out."""
 
     campaign: bytes
 
 
-class Transition(Command, frozen=True):
+class Transition(CampaignCommand, frozen=True):
     """Let a campaign go to another state; `to` and `exit_reason` are the wire's numbers."""
 
     campaign_id: str
@@ -126,18 +130,18 @@ class Transition(Command, frozen=True):
     failure_reason: str = ""
 
 
-class DeleteCampaign(Command, frozen=True):
+class DeleteCampaign(CampaignCommand, frozen=True):
     campaign_id: str
     expected_version: int | None = None
 
 
-class Expire(Command, frozen=True):
+class Expire(CampaignCommand, frozen=True):
     """Let the campaigns fail whose deadline lies strictly before."""
 
     now_ms: int
 
 
-class AddLeg(Command, frozen=True):
+class AddLeg(CampaignCommand, frozen=True):
     """Let this leg stand, in its wire form, without hotkey and pair: its campaign's."""
 
     campaign_id: str
@@ -145,7 +149,7 @@ class AddLeg(Command, frozen=True):
     expected_version: int | None = None
 
 
-class CloseLeg(Command, frozen=True):
+class CloseLeg(CampaignCommand, frozen=True):
     campaign_id: str
     position_uuid: str
     exit_price: str
@@ -160,7 +164,7 @@ class PushedBar(msgspec.Struct, frozen=True):
     volume: str
 
 
-class PushBars(Command, frozen=True):
+class PushBars(CampaignCommand, frozen=True):
     bars: tuple[PushedBar, ...]
 
 

@@ -16,6 +16,7 @@ from hotbook_server.commands import (
     AddPattern,
     AddPatterns,
     AnyOutcome,
+    CampaignCommand,
     Clear,
     CloseAll,
     CloseAllDone,
@@ -112,6 +113,12 @@ class Draft:
 
     def _made_of(self, command: Command) -> tuple[list[Change], AnyOutcome]:
         """The rule of a command, asked."""
+        if isinstance(command, CampaignCommand):
+            return self._made_of_campaigns(command)
+        made, outcome = self._made_of_positions(command)
+        return with_campaigns(self._ahead, made, self._now_ms), outcome
+
+    def _made_of_campaigns(self, command: CampaignCommand) -> tuple[list[Change], AnyOutcome]:
         match command:
             case AddPattern():
                 return decide_add_pattern(self._ahead, command, self._now_ms, self._terms)
@@ -130,8 +137,7 @@ class Draft:
             case Expire():
                 return decide_expire(self._ahead, command, self._now_ms)
             case _:
-                made, outcome = self._made_of_positions(command)
-                return with_campaigns(self._ahead, made, self._now_ms), outcome
+                raise AssertionError(f"no rule for {type(command).__name__}")
 
     def _made_of_positions(self, command: Command) -> tuple[list[Change], AnyOutcome]:
         match command:
