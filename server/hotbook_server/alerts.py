@@ -113,16 +113,13 @@ class Alerts:
         return raised
 
     def _subjects(self, changes: Iterable[Change]) -> Iterator[Subject]:
-        """Whose risk, or limit, changes may have moved. What is gone is forgotten."""
+        """Whose risk, or limit, changes may have moved. What is cleared is forgotten."""
         for change in changes:
             if change.kind is ChangeKind.CLEARED:
                 for subject in [s for s in self._standing if change.key in ("", s[0])]:
                     del self._standing[subject]
-            elif change.kind is ChangeKind.CAMPAIGN_SAVED:
+            elif change.kind in (ChangeKind.CAMPAIGN_SAVED, ChangeKind.CAMPAIGN_REMOVED):
                 yield change.hotkey, change.key
-                yield change.hotkey, ""
-            elif change.kind is ChangeKind.CAMPAIGN_REMOVED:
-                self._standing.pop((change.hotkey, change.key), None)
                 yield change.hotkey, ""
             elif change.kind is ChangeKind.REMOVED or (change.record and change.record.campaign_id):
                 yield change.hotkey, ""

@@ -16,7 +16,7 @@ from hotbook_shared.book import Book
 from hotbook_shared.campaign import Alert
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.record import CampaignRecord, Change
-from tests.campaigning import campaign, changed, leg_of
+from tests.campaigning import campaign, changed, happen, leg_of
 from tests.conftest import FakeClock
 from tests.make import NOW_MS
 
@@ -180,6 +180,23 @@ def test_after_a_start_nothing_is_raised_for_what_stands(settings: Settings) -> 
     assert standing == {("hk", "c1"): "CRITICAL", ("hk", None): "CRITICAL"}
     assert desk.risk("91") == []
     assert levels(desk.risk("85")) == ["WARNING", "WARNING"]
+
+
+async def test_a_reload_finds_the_levels_of_the_book_that_it_gives(
+    engine: Engine, settings: Settings, clock: FakeClock
+) -> None:
+    """What stands is of that book and its revision, as after a start."""
+    happen(engine, Change.campaign_saved(owner := campaign(1, risk_limit="10")))
+    happen(engine, Change.saved(leg_of(owner, 2)), Change.campaign_saved(changed(owner, 3)))
+    happen(engine, Change.campaign_saved(campaign(4, "c2")))
+    assert [alert.revision for alert in engine.alerts.standing()] == [3]
+
+    await engine.reload()
+
+    fresh = Alerts(settings)
+    fresh.restart(engine.book, clock.now_ms())
+    assert engine.alerts.standing() == fresh.standing()
+    assert engine.alerts.since(0) == []
 
 
 def test_the_newest_are_kept_for_followers(settings: Settings) -> None:
