@@ -32,11 +32,11 @@ from hotbook_shared.record import CampaignRecord, MarkRecord
 
 __all__ = ["Live", "LivePart"]
 
-PIECES_MOST = 500
+PIECES_MOST = 100
 """Campaigns, marks and alerts of one frame: about so long nobody else has the loop."""
 
 HAPPENED_KEPT = 8  # as frames of the feed: others ask for the same in the same moment
-UPDATES_KEPT = 4_096
+UPDATES_KEPT = 16_384  # of campaigns that are followed; about 2 kB each
 
 
 class Place(msgspec.Struct, frozen=True):

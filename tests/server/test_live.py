@@ -350,7 +350,7 @@ async def test_much_comes_in_bounded_frames_and_what_changes_meanwhile_comes_aft
 ) -> None:
     """Frames hold so many campaigns; nobody has anything to go on from before the last. What was
     changed, removed or begun between two frames is right in the end."""
-    count = 2 * live_module.PIECES_MOST + 100
+    count = 2 * live_module.PIECES_MOST + 50
     records = [campaign(number + 1, f"c{number}") for number in range(count)]
     happen(engine, *map(Change.campaign_saved, records))
     async with following(live) as follower:
