@@ -5,7 +5,7 @@ Figures are shortened where the screen is narrow; `-o json` has all their digits
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Literal, NamedTuple
@@ -18,8 +18,8 @@ from rich.text import Text
 import hotbook as api
 from hotbook.cli import show
 
-WIDE = 120
-"""From so many columns on there is room for all of them."""
+WIDE = 100
+"""From so many columns on there is room for all that is told of the server and the market."""
 MARKS_MAX = 6
 ALERTS_MAX = 3
 SILENT_S = 2.0
@@ -35,6 +35,7 @@ class Seen(msgspec.Struct, frozen=True):
     revision: int
     is_whole: bool
     campaigns: Sequence[api.CampaignUpdated]
+    marks: Mapping[str, Decimal]
     market: api.MarketView | None
     status: api.Status | None
     alerts: Sequence[api.Alert]
@@ -111,42 +112,55 @@ def _sums(seen: Seen) -> Text:
 # ------------------------------------------------------------------ campaigns
 
 
-def _columns(width: int) -> list[Column]:
-    narrow = [
-        Column("campaign", lambda u: Text(_end(u.campaign.campaign_id, 10)), is_right=False),
-        Column("pair", lambda u: Text(_end(u.campaign.trade_pair, 8)), is_right=False),
-        Column("state", lambda u: show.campaign_state(u.campaign.state), is_right=False),
-        Column("open", lambda u: _count(u.totals.open_count, "cyan")),
-        Column("shut", lambda u: _count(u.totals.closed_count, "")),
-        Column("entry", lambda u: _price(u.totals.weighted_avg_entry)),
-        Column("mark", lambda u: _price(u.totals.mark)),
-        Column("risk", lambda u: _money(u.totals.total_risk)),
-        Column("pnl", lambda u: _gain(u.totals.total_pnl)),
-    ]
-    if width < WIDE:
-        return narrow
+DROPPED = ("phase", "patterns", "realized", "shares", "hotkey", "closed", "risk", "entry", "mark")
+"""Which columns give way where there is no room, in their order."""
+GAP = 2
+
+
+def _columns(marks: Mapping[str, Decimal]) -> list[Column]:
     return [
-        Column("campaign", lambda u: Text(_end(u.campaign.campaign_id, 16)), is_right=False),
+        Column("campaign", lambda u: Text(_end(u.campaign.campaign_id, 12)), is_right=False),
         Column("hotkey", lambda u: Text(_end(u.campaign.hotkey, 12)), is_right=False),
-        *narrow[1:3],
+        Column("pair", lambda u: Text(_end(u.campaign.trade_pair, 10)), is_right=False),
+        Column("state", lambda u: show.campaign_state(u.campaign.state), is_right=False),
         Column("phase", lambda u: Text(u.campaign.phase or "-"), is_right=False),
         Column("patterns", lambda u: _count(u.campaign.pattern_count, "")),
-        *narrow[3:5],
-        Column("shares", lambda u: _price(u.totals.total_shares)),
-        *narrow[5:],
+        Column("open", lambda u: _count(u.totals.open_count, "cyan")),
+        Column("closed", lambda u: _count(u.totals.closed_count, "")),
+        Column("shares", lambda u: _size(u.totals.total_shares or None)),
+        Column("entry", lambda u: _price(u.totals.weighted_avg_entry or None)),
+        Column("mark", lambda u: _price(marks.get(u.campaign.trade_pair))),
+        Column("risk", lambda u: _money(u.totals.total_risk)),
+        Column("pnl", lambda u: _gain(u.totals.total_pnl)),
         Column("realized", lambda u: _gain(u.totals.realized_pnl)),
     ]
+
+
+def _fitting(
+    columns: Sequence[Column], shown: Sequence[api.CampaignUpdated], width: int
+) -> list[tuple[Column, list[Text]]]:
+    """The columns that there is room for, with their cells."""
+    made = {c.name: (c, [c.cell(updated) for updated in shown]) for c in columns}
+    wide = {
+        name: GAP + max(len(name), *(cell.cell_len for cell in cells))
+        for name, (_, cells) in made.items()
+    }
+    for name in DROPPED:
+        if sum(wide.values()) - GAP <= width:
+            break
+        del made[name], wide[name]
+    return list(made.values())
 
 
 def _campaigns(seen: Seen, width: int, room: int) -> list[RenderableType]:
     if not seen.campaigns:
         return [Text("no campaigns" if seen.is_whole else "", style="dim")]
     shown = seen.campaigns if len(seen.campaigns) <= room else seen.campaigns[: max(room - 1, 1)]
-    columns = _columns(width)
-    grid = _grid([(column.name, column.is_right) for column in columns])
-    for updated in shown:
-        style = "dim" if updated.campaign.state.has_ended else ""
-        grid.add_row(*(column.cell(updated) for column in columns), style=style)
+    fitting = _fitting(_columns(seen.marks), shown, width)
+    grid = _grid([(column.name, column.is_right) for column, _ in fitting])
+    rows = zip(*(cells for _, cells in fitting), strict=True)
+    for updated, row in zip(shown, rows, strict=True):
+        grid.add_row(*row, style="dim" if updated.campaign.state.has_ended else "")
     hidden = len(seen.campaigns) - len(shown)
     return [grid, Text(f"and {hidden:,} more", style="dim")] if hidden else [grid]
 
@@ -167,11 +181,11 @@ def _marks(seen: Seen, width: int, most: int) -> Table:
             _price(pair.price),
             _age(pair, seen.since_look_ms),
             show.freshness(pair),
-            _price(pair.last_volume),
+            _size(pair.last_volume),
             show.volume_level(pair.volume_level),
         ]
         if width >= WIDE:
-            average = _price(pair.average_volume) if pair.bars else Text("-")
+            average = _size(pair.average_volume) if pair.bars else Text("-")
             cells[5:5] = [average, Text(f"{pair.bars}{'' if pair.is_ready else ' (not ready)'}")]
         grid.add_row(*cells)
     return grid
@@ -187,10 +201,11 @@ def _age(pair: api.PairMarket, since_look_ms: int) -> Text:
 def _alerts(seen: Seen) -> list[RenderableType]:
     lines: list[RenderableType] = []
     for alert in list(seen.alerts)[-ALERTS_MAX:]:
-        of = f"campaign {alert.campaign_id}" if alert.campaign_id else f"hotkey {alert.hotkey}"
-        line = Text(f"{alert.level:8}", style=LEVEL_STYLE.get(alert.level, ""))
-        line.append(f"  {of} risks {alert.risk:f} of {alert.limit:f}", style="not bold default")
-        lines.append(Text.assemble(line, overflow="ellipsis", no_wrap=True))
+        line = Text(f"{alert.level:8}", style=LEVEL_STYLE.get(alert.level, ""), overflow="ellipsis")
+        whose = f"campaign {_end(alert.campaign_id, 16)} of " if alert.campaign_id else "all of "
+        risk, limit = _money(alert.risk).plain, _money(alert.limit).plain
+        told = f"  {risk} of {limit} at risk: {whose}{_end(alert.hotkey, 16)}"
+        lines.append(line.append(told, style="not bold default"))
     return lines
 
 
@@ -216,12 +231,16 @@ def _count(count: int, style: str) -> Text:
 
 
 def _price(number: Decimal | None) -> Text:
-    """A price or a size with the digits that matter: four decimals from 1 on, eight below."""
+    """With the decimals that matter, whatever its size is: two for thousands, eight below 1."""
     if number is None:
         return Text("-", style="dim")
     digits = 2 if abs(number) >= 1000 else 4 if abs(number) >= 1 else 8
-    text = f"{number:,.{digits}f}"
-    return Text(text.rstrip("0").rstrip(".") if "." in text else text)
+    return Text(f"{number:,.{digits}f}")
+
+
+def _size(number: Decimal | None) -> Text:
+    shown = _price(number).plain
+    return Text(shown.rstrip("0").rstrip(".") if "." in shown else shown)
 
 
 def _money(number: Decimal) -> Text:
