@@ -128,7 +128,7 @@ class Campaign(Noun, frozen=True, kw_only=True):
         return None if self.ended_ms is None else utc(self.ended_ms)
 
 
-class CampaignTotals(Noun, frozen=True, kw_only=True):
+class CampaignTotals(Noun, frozen=True, kw_only=True, omit_defaults=False):
     """What a campaign's legs amount to, each figure with 8 decimals.
 
     Shares, average entry and risk are of open legs. An open leg counts by the pair's mark, unless

@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from decimal import Decimal
 from typing import Any, NoReturn
 
 import click
@@ -140,6 +141,7 @@ class Followed:
         self._lock = threading.Lock()
         self._campaigns: dict[str, api.CampaignUpdated] = {}
         self._coming: dict[str, api.CampaignUpdated] | None = None
+        self._marks: dict[str, Decimal] = {}
         self._alerts: deque[api.Alert] = deque(maxlen=ALERTS_KEPT)
         self._revision = 0
         self._heard_s = time.monotonic()
@@ -156,11 +158,13 @@ class Followed:
         with self._lock:
             if news.is_reload:
                 self._coming = {}
+                self._alerts.clear()  # those that stand come again
             into = self._campaigns if self._coming is None else self._coming
             for updated in news.campaigns:
                 into[updated.campaign.campaign_id] = updated
             for campaign_id in news.removed:
                 into.pop(campaign_id, None)
+            self._marks.update({mark.trade_pair: mark.price for mark in news.marks})
             self._alerts.extend(news.alerts)
             self._heard_s = time.monotonic()
             self._frames += 1
@@ -197,6 +201,7 @@ class Followed:
                 revision=self._revision,
                 is_whole=self._is_whole,
                 campaigns=sorted(self._campaigns.values(), key=_last_touched_first),
+                marks=dict(self._marks),
                 market=self._market,
                 status=self._status,
                 alerts=list(self._alerts),
