@@ -177,6 +177,7 @@ def market_of(
 def pair_market(
     mark: Mark, is_fresh: bool, now_ms: int, settings: Settings, since_bar: int = 0
 ) -> PairMarket:
+    """What is known of a pair that has a mark; its volume, since it had that many bars."""
     window = settings.volume_window
     total, count = newest(mark.volumes, min(mark.bars - since_bar, window))
     level = VolumeLevel.UNKNOWN

@@ -47,7 +47,7 @@ class RollingVolume:
         return made
 
     def add(self, volume: Decimal) -> None:
-        _check_volume(volume)
+        check_volume(volume)
         if len(self._volumes) == self.window:
             self._sum = SUMS.subtract(self._sum, self._volumes.popleft())
         self._volumes.append(volume)
@@ -55,7 +55,7 @@ class RollingVolume:
 
     def replace_newest(self, volume: Decimal) -> None:
         """The newest bar was corrected: it counts once, with this volume."""
-        _check_volume(volume)
+        check_volume(volume)
         self._sum = SUMS.add(SUMS.subtract(self._sum, self._volumes.pop()), volume)
         self._volumes.append(volume)
 
@@ -122,6 +122,6 @@ def level_of(
     return VolumeLevel.NORMAL
 
 
-def _check_volume(volume: Decimal) -> None:
+def check_volume(volume: Decimal) -> None:
     if not volume.is_finite() or volume < 0:
         raise InvalidArgument(f"a volume must be finite and not negative: {volume}", field="volume")

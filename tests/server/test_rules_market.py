@@ -16,6 +16,7 @@ from hotbook_server.rules.market import decide_push
 from hotbook_server.rules.terms import Terms
 from hotbook_shared.book import Book
 from hotbook_shared.campaign_wire import mark_from_wire
+from hotbook_shared.errors import InvalidArgument
 from hotbook_shared.market import Mark
 from hotbook_shared.pb import hotbook_pb2 as pb
 from tests.make import NOW_MS
@@ -114,6 +115,13 @@ def test_only_stale_bars_change_nothing() -> None:
     push(book, bars(("BTC", 5, "1", "1")))
 
     assert decide_push(book, bars(("BTC", 4, "2", "1")), NOW_MS, TERMS) == ([], PushDone(1, 0, 1))
+
+
+@pytest.mark.parametrize("volume", ["NaN", "Infinity", "-1"])
+def test_what_is_no_volume_reaches_no_sum(volume: str) -> None:
+    """Whoever asks in process, past the service's checks, is refused as well: nothing changes."""
+    with pytest.raises(InvalidArgument, match="finite and not negative"):
+        decide_push(Book(), bars(("BTC", 1, "1", "1"), ("BTC", 2, "1", volume)), NOW_MS, TERMS)
 
 
 def test_a_window_that_was_made_smaller_keeps_the_newest() -> None:

@@ -12,17 +12,16 @@ A bar without a volume moves the mark alone.
 
 from __future__ import annotations
 
+from collections import deque
 from decimal import Decimal
 
 from hotbook_server.commands import PushBars, PushDone, PushedBar
 from hotbook_server.rules.terms import Terms
 from hotbook_shared.book import Book
-from hotbook_shared.campaign_wire import mark_from_wire, mark_to_wire
-from hotbook_shared.market import Mark
-from hotbook_shared.money import from_text_or_none
+from hotbook_shared.money import SUMS, from_text
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.record import Change, MarkRecord, mark_record_from
-from hotbook_shared.volume import RollingVolume
+from hotbook_shared.volume import check_volume
 
 
 def decide_push(
@@ -38,62 +37,76 @@ def decide_push(
         pair = pairs.get(bar.trade_pair)
         if pair is None:
             stands = book.marks.by_pair.get(bar.trade_pair)
-            pair = pairs[bar.trade_pair] = _Moving(stands, terms.volume_window)
+            pair = pairs[bar.trade_pair] = _Moving(bar.trade_pair, stands, terms.volume_window)
         accepted += pair.take(bar)
     changes: list[Change] = []
-    for trade_pair, pair in pairs.items():
+    for pair in pairs.values():
         if pair.has_moved:
             revision = book.revision + len(changes) + 1
-            changes.append(Change.marked(pair.record(trade_pair, revision)))
+            changes.append(Change.marked(pair.record(revision)))
     revision = book.revision + len(changes)
     return changes, PushDone(revision, accepted, len(push.bars) - accepted)
 
 
 class _Moving:
-    """The mark of one pair, while bars move it."""
+    """The mark of one pair, while bars move it.
 
-    __slots__ = ("_at_ms", "_bars", "_last_volume", "_price", "_volume", "has_moved")
+    Volumes stay the texts that they are on the wire: a bar needs two of them as numbers, that which
+    comes and that which goes.
+    """
 
-    def __init__(self, stands: MarkRecord | None, window: int) -> None:
+    __slots__ = (
+        "_at_ms", "_bars", "_last_volume", "_price", "_sum", "_trade_pair", "_volumes", "_window",
+        "has_moved",
+    )  # fmt: skip
+
+    def __init__(self, trade_pair: str, stands: MarkRecord | None, window: int) -> None:
+        mark = pb.Mark() if stands is None else pb.Mark.FromString(stands.wire)
         self.has_moved = False
-        self._at_ms = -1
-        self._price = ""
-        self._bars = 0
-        self._last_volume: Decimal | None = None
-        self._volume = RollingVolume(window)
-        if stands is not None:
-            mark = mark_from_wire(pb.Mark.FromString(stands.wire))
-            self._at_ms, self._bars = mark.at_ms, mark.bars
-            self._last_volume = mark.last_volume
-            self._volume = RollingVolume.resumed(window, mark.volumes, mark.volume_sum)
+        self._trade_pair = trade_pair
+        self._window = window
+        self._price, self._at_ms, self._bars = mark.price, mark.at_ms, mark.bars
+        self._last_volume = mark.last_volume
+        self._volumes = deque(mark.volumes)
+        self._sum = from_text(mark.volume_sum)
 
     def take(self, bar: PushedBar) -> bool:
         """Moves the mark. Returns whether it did: a stale bar leaves it where it is."""
         if bar.at_ms < self._at_ms:
             return False
-        self._count(from_text_or_none(bar.volume), is_corrected=bar.at_ms == self._at_ms)
+        is_corrected = bar.at_ms == self._at_ms
+        if bar.volume:
+            self._count(bar.volume, is_corrected=is_corrected)
+        elif not is_corrected:  # corrected: what the bar said of its volume stands
+            self._last_volume = ""
         self._at_ms, self._price, self.has_moved = bar.at_ms, bar.close, True
         return True
 
-    def _count(self, volume: Decimal | None, *, is_corrected: bool) -> None:
-        if is_corrected and volume is None:
-            return  # what the bar said of its volume stands
-        if is_corrected and self._last_volume is not None and volume is not None:
-            self._volume.replace_newest(volume)
-        elif volume is not None:
-            self._volume.add(volume)
+    def _count(self, text: str, *, is_corrected: bool) -> None:
+        volume = Decimal(text)
+        check_volume(volume)
+        if is_corrected and self._last_volume:
+            self._forget(self._volumes.pop())
+        else:
             self._bars += 1
-        self._last_volume = volume
+        while len(self._volumes) >= self._window:
+            self._forget(self._volumes.popleft())
+        self._last_volume = f"{volume:f}"
+        self._volumes.append(self._last_volume)
+        self._sum = SUMS.add(self._sum, volume)
 
-    def record(self, trade_pair: str, revision: int) -> MarkRecord:
-        mark = Mark(
-            trade_pair=trade_pair,
-            price=Decimal(self._price),
+    def _forget(self, text: str) -> None:
+        self._sum = SUMS.subtract(self._sum, Decimal(text))
+
+    def record(self, revision: int) -> MarkRecord:
+        mark = pb.Mark(
+            trade_pair=self._trade_pair,
+            price=f"{Decimal(self._price):f}",
             at_ms=self._at_ms,
             bars=self._bars,
-            volumes=self._volume.volumes,
-            volume_sum=self._volume.total,
+            volumes=self._volumes,
+            volume_sum=f"{self._sum:f}" if self._volumes else "",
             last_volume=self._last_volume,
             revision=revision,
         )
-        return mark_record_from(mark_to_wire(mark).SerializeToString())
+        return mark_record_from(mark.SerializeToString())
