@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hotbook_server.commands import PushBars, PushDone, PushedBar
+from hotbook_server.commands import CreateCampaign, PushBars, PushDone, PushedBar
 from hotbook_server.config import Settings
 from hotbook_server.engine import Engine
 from hotbook_server.market import Freshness, market_of
@@ -483,3 +483,26 @@ async def test_stale_bars_make_nothing_fresh(start_engine: StartEngine) -> None:
     await engine.submit(PushBars((bar("BTC", 59),)), timeout_s=10)
 
     assert fresh(engine.freshness.advance(120)) == []
+
+
+async def test_the_timer_goes_by_the_time_of_the_market(
+    start_engine: StartEngine, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the clock is manual campaigns fail by the time of steps and events: one that is overdue
+    by these, and not one that is so by the server's clock alone."""
+    monkeypatch.setattr("hotbook_server.engine.EXPIRE_LOOK_S", 0.001)
+    engine = await start_engine(market_clock="manual")
+    long_ago_ms = clock.now_ms() - 10**10
+    for campaign_id, started_ms in (("first", long_ago_ms), ("later", long_ago_ms + 10)):
+        made = pb.Campaign(
+            campaign_id=campaign_id, hotkey="hk", trade_pair="BTC", started_ms=started_ms
+        )
+        await engine.submit(CreateCampaign(made.SerializeToString()), timeout_s=10)
+    by_id = engine.book.campaigns.by_id
+
+    engine.freshness.see(by_id["later"].deadline_ms)
+    async with asyncio.timeout(10):
+        while by_id["first"].state != pb.CAMPAIGN_FAILED:
+            await engine.feed.arrival(0.01)
+
+    assert by_id["later"].state == pb.CAMPAIGN_FORMING
