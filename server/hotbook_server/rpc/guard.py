@@ -195,10 +195,14 @@ class Guard:
     async def _send(self, call: Call, replies: Callable[[], AsyncGenerator[bytes]]) -> None:
         """Writes a stream of replies. A reader that takes nothing for too long is cut off."""
         started = perf_counter()
+        headers: asyncio.Future[None] | None = None
         stalled = False
         try:
             self._enter()
             self._check_reads(call)
+            headers = asyncio.ensure_future(call.context.send_initial_metadata(()))
+            async with asyncio.timeout(self._timeout_s):
+                await asyncio.shield(headers)
             async with contextlib.aclosing(replies()) as stream:  # whatever ends it, end it now
                 async for reply in stream:
                     async with asyncio.timeout(self._timeout_s):
@@ -214,15 +218,20 @@ class Guard:
         finally:
             self._leave()
             self._telemetry.record(f"rpc.{call.method}", perf_counter() - started)
-        if stalled:
-            await self._cut_off(call)
+        if stalled and headers is not None:
+            await self._cut_off(call, headers)
 
-    async def _cut_off(self, call: Call) -> NoReturn:
+    async def _cut_off(self, call: Call, headers: asyncio.Future[None]) -> NoReturn:
         """The status waits behind what is not read. For us the call is over already, but gRPC holds
-        on to what it could not send: so a peer may leave only so many of them."""
+        on to what it could not send: so a peer may leave only so many of them.
+
+        It cannot end a call while headers are under way, which a reply without them would have
+        with it: that is why they are sent alone, and waited for.
+        """
         peer = call.context.peer()
         self._cut_off_calls[peer] += 1
         try:
+            await headers
             await self._refuse(call, call.when_stalled(self._timeout_s))
         finally:
             self._cut_off_calls[peer] -= 1
