@@ -21,6 +21,7 @@ from hotbook import Client, DeadlineExceeded, HotbookError, Position, Saved, Una
 from hotbook._connection import BACKOFF_FIRST_S, BACKOFF_MOST_S, backoff
 from tests.faces import Connect
 from tests.make import closed, position
+from tests.relay import Relay
 
 PATIENCE_S = 20.0
 MARGIN_S = 1.5
@@ -262,49 +263,6 @@ def test_no_server_is_told_with_its_address_and_what_to_do(connect: Connect) -> 
 # -------------------------------------------------------------------- a reply that is lost
 
 
-class CuttingProxy:
-    """Stands between client and server; may keep replies to itself, and cuts every connection."""
-
-    def __init__(self, target: str) -> None:
-        host, _, port = target.rpartition(":")
-        self._server = host, int(port)
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.target = f"127.0.0.1:{self._listening.getsockname()[1]}"
-        self.keep_replies = threading.Event()
-        self._open: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                near, _ = self._listening.accept()
-                far = socket.create_connection(self._server)
-                self._open += [near, far]
-                for source, sink, replies in ((near, far, False), (far, near, True)):
-                    pump = (source, sink, replies)
-                    threading.Thread(target=self._pump, args=pump, daemon=True).start()
-
-    def _pump(self, source: socket.socket, sink: socket.socket, replies: bool) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                if not (replies and self.keep_replies.is_set()):
-                    sink.sendall(data)
-
-    def cut(self) -> None:
-        """Ends all connections; new ones are served in full."""
-        ended, self._open = self._open, []
-        for connection in ended:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-            connection.close()
-        self.keep_replies.clear()
-
-    def close(self) -> None:
-        self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
-        self.cut()
-
-
 NEW = position("new", trade_pair="ETHUSD")
 WRITES: dict[str, tuple[Callable[[Client], object], object]] = {
     # the write, and what of its answer tells that it happened once
@@ -330,25 +288,25 @@ def test_a_write_whose_reply_is_lost_has_one_effect(
     shared_target: str, connect: Connect, write: Callable[[Client], object], told: object
 ) -> None:
     """The connection is cut after the write and before the reply: the retry tells what happened."""
-    proxy = CuttingProxy(shared_target)
+    relay = Relay(shared_target)
     with (
         hotbook.connect(shared_target) as direct,
-        connect(proxy.target, timeout_s=PATIENCE_S) as through,
+        connect(relay.target, timeout_s=PATIENCE_S) as through,
         ThreadPoolExecutor(1) as pool,
     ):
         direct.clear(expected_count=direct.status().positions)
         through.save(position())
         before = direct.status().revision
-        proxy.keep_replies.set()
+        relay.keep_replies.set()
         asked = pool.submit(write, through)
         until_s = time.monotonic() + PATIENCE_S
         while direct.status().revision == before:
             assert time.monotonic() < until_s, "the write never came"
-        proxy.cut()
+        relay.cut()
 
         assert asked.result(PATIENCE_S) == told
         assert direct.status().revision == before + 1
-    proxy.close()
+    relay.close()
 
 
 # -------------------------------------------------------------------- a server that is stopped

@@ -22,7 +22,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 from structlog.testing import capture_logs
 
 import hotbook
-from hotbook import HotbookError, InternalError, QueueFull, Saved, Unavailable
+from hotbook import InternalError, QueueFull, Saved, Unavailable
 from hotbook.testing import server as server_process
 from hotbook_server.config import load_settings
 from hotbook_server.journal.base import Batch, Journal
@@ -35,6 +35,7 @@ from hotbook_shared.status import error_from_call
 from hotbook_shared.wire import position_to_wire
 from tests.client.test_retry import served
 from tests.make import closed, order, position
+from tests.relay import Relay
 
 PATIENCE_S = 20.0
 SERVICES = ["", "hotbook.v1.Positions", "hotbook.v1.Operations"]
@@ -376,16 +377,37 @@ def test_the_callers_mark_is_in_the_log_and_in_the_error() -> None:
 
 # -------------------------------------------------------------------- a reader that does not read
 
+HEAVY = tuple(order(n, extra={"weight": "x" * 250_000}) for n in range(4))
+BOOK = 30  # positions, of a MB each: more than any buffer takes in between
+
+
+@contextlib.contextmanager
+def unread(target: str) -> Iterator[tuple[Any, threading.Event]]:
+    """A stub whose connection stands and takes nothing from the server until the event is set.
+
+    What is not read is certain only under gRPC, which may take a stream ahead of its reader.
+    """
+    relay = Relay(target)
+    with contextlib.closing(relay), stub_of(relay.target) as stub:
+        stub.Get(pb.GetRequest(hotkey="hk", position_uuid="p1"), timeout=PATIENCE_S)
+        relay.reads.clear()
+        yield stub, relay.reads
+
+
+def refused(made: Served, code: str) -> int:
+    """How many calls the server has refused so."""
+    series = made.server.telemetry.snapshot().get(f"refused.{code}")
+    return series.count if series is not None else 0
+
 
 def test_a_reader_who_never_reads_is_cut_off() -> None:
     """After call_timeout_s the server lets go of a stalled stream; others never notice it."""
-    heavy = tuple(order(n, extra={"weight": "x" * 250_000}) for n in range(4))
     with (
         serving(MemoryJournal(), call_timeout_s=1, drain_s=8) as made,
         hotbook.connect(made.target) as book,
-        stub_of(made.target) as stub,
+        unread(made.target) as (stub, reads),
     ):
-        book.save_many(closed(f"p{n}", orders=heavy) for n in range(30))
+        book.save_many(closed(f"p{n}", orders=HEAVY) for n in range(BOOK))
         stalled = stub.StreamBook(pb.StreamBookRequest())
         slowest_s = 0.0
         until_s = time.monotonic() + 6
@@ -399,57 +421,44 @@ def test_a_reader_who_never_reads_is_cut_off() -> None:
 
         assert 0.9 < cut < 4
         assert slowest_s < 0.5
+        reads.set()
         with pytest.raises(grpc.RpcError) as told:
             list(stalled)
         assert told.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-        assert sum(1 for _ in book.book()) == 30
-
-
-def cut_off_calls(made: Served) -> int:
-    """How many streams the server has let go of, for their reader took nothing."""
-    refused = made.server.telemetry.snapshot().get("refused.DEADLINE_EXCEEDED")
-    return refused.count if refused else 0
-
-
-def refusal_of_stream(stub: PositionsStub) -> HotbookError:
-    """How the server refuses a stream, sooner or later: an end is told before it is counted."""
-    until_s = time.monotonic() + PATIENCE_S
-    while time.monotonic() < until_s:
-        try:
-            list(stub.StreamBook(pb.StreamBookRequest(), timeout=PATIENCE_S))
-        except grpc.RpcError as told:
-            return error_from_call(told)
-    raise AssertionError("the server refused no stream")
+        assert sum(1 for _ in book.book()) == BOOK
 
 
 def test_a_peer_that_leaves_streams_unread_is_given_no_more() -> None:
     """What was cut off is held by gRPC until its reader reads or goes; so a peer may leave only so
     many. Others are served, and the peer is again when it has let go of them."""
-    heavy = tuple(order(n, extra={"weight": "x" * 250_000}) for n in range(4))
+
+    def open_stream() -> Any:
+        return stub.StreamBook(pb.StreamBookRequest(), timeout=PATIENCE_S)
+
     with (
         serving(MemoryJournal(), call_timeout_s=0.5, drain_s=8) as made,
         hotbook.connect(made.target) as book,
-        stub_of(made.target) as stub,
+        unread(made.target) as (stub, reads),
     ):
-        book.save_many(closed(f"p{n}", orders=heavy) for n in range(30))
-        # gRPC may take a whole stream ahead of its reader; only those that it does not are cut off
-        stalled: list[Any] = []
-        while cut_off_calls(made) < CUT_OFF_MOST:
-            assert len(stalled) < 8 * CUT_OFF_MOST, "gRPC takes every stream whole"
-            opened = [stub.StreamBook(pb.StreamBookRequest()) for _ in range(CUT_OFF_MOST)]
-            stalled += opened
-            while made.ended_calls("StreamBook") < len(stalled):
-                assert book.get("hk", "p1") is not None
-        assert type(refusal_of_stream(stub)) is QueueFull
-        assert sum(1 for _ in book.book()) == 30
+        book.save_many(closed(f"p{n}", orders=HEAVY) for n in range(BOOK))
+        stalled = [open_stream() for _ in range(CUT_OFF_MOST)]
+        eventually(lambda: made.ended_calls("StreamBook") == CUT_OFF_MOST, "all are cut off")
+        one_more = open_stream()
+        eventually(lambda: refused(made, "QUEUE_FULL") == 1, "one more is refused")
+        assert sum(1 for _ in book.book()) == BOOK
 
+        reads.set()
+        for call, code in ((one_more, "QUEUE_FULL"), (stalled[-1], "DEADLINE_EXCEEDED")):
+            with pytest.raises(grpc.RpcError) as told:
+                list(call)
+            assert error_from_call(told.value).code == code
         for call in stalled:
             call.cancel()
-        until_s = time.monotonic() + PATIENCE_S
-        while True:
-            try:
-                frames = list(stub.StreamBook(pb.StreamBookRequest(), timeout=PATIENCE_S))
-                break
-            except grpc.RpcError:
-                assert time.monotonic() < until_s
-        assert sum(len(frame.positions) for frame in frames) == 30
+        eventually(lambda: positions_of(open_stream()) == BOOK, "the peer is served again")
+
+
+def positions_of(call: Any) -> int:
+    """How many positions a stream brings; 0 where it is refused for those that are unread."""
+    with contextlib.suppress(grpc.RpcError):
+        return sum(len(frame.positions) for frame in call)
+    return 0
