@@ -7,12 +7,20 @@ import select
 import signal
 import subprocess
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
+import click
+import grpc
 import pytest
 
 import hotbook
+from hotbook.cli.feed import _lines
 from hotbook.testing import server
+from hotbook_shared.market import Mark
+from hotbook_shared.pb import hotbook_pb2 as pb
+from hotbook_shared.pb.hotbook_pb2_grpc import CampaignsStub
 from tests.cli.test_cli import HOTBOOK, TERMINAL_S, at_terminal, surroundings, tell
 from tests.client.test_retry import served
 from tests.make import closed, leg, position
@@ -128,6 +136,37 @@ def test_the_whole_book_comes_to_its_end_before_watch_does() -> None:
     assert sorted(line.split()[-1] for line in told.out.splitlines()[1:]) == [
         f"{n:02}" for n in range(25)
     ]
+
+
+def test_campaigns_and_marks_have_lines_of_their_own() -> None:
+    """What stands, of campaigns with their state, of marks with their price; what is gone."""
+    with server() as target, grpc.insecure_channel(target) as channel:
+        campaigns: Any = CampaignsStub(channel)  # type: ignore[no-untyped-call]
+        campaigns.CreateCampaign(
+            pb.CreateCampaignRequest(campaign_id="plan", hotkey="hk", trade_pair="BTCUSD")
+        )
+        campaigns.DeleteCampaign(pb.DeleteCampaignRequest(campaign_id="plan"))
+        told = tell(target, "watch", "--from-revision=0", "--until-revision=2")
+        as_json = tell(target, "watch", "--from-revision=0", "--until-revision=2", "-o", "json")
+
+    saved, removed = (line.split() for line in told.out.splitlines())
+    assert saved == ["1", "campaign", "hk", "BTCUSD", "FORMING", "0", "patterns", "v1", "plan"]
+    assert removed == ["2", "removed", "hk", "campaign", "plan"]
+    first, _ = (one for line in as_json.out.splitlines() for one in json.loads(line)["changes"])
+    assert (first["kind"], first["campaign"]["state"]) == ("campaign_saved", "FORMING")
+
+    mark = Mark(trade_pair="BTCUSD", price=Decimal("65000.25"), at_ms=1_734_000_000_000)
+    change = hotbook.Change(revision=7, kind=hotbook.ChangeKind.MARKED, hotkey="", price_mark=mark)
+    known: dict[str, Any] = {"revision": 7, "mark": "m", "is_newest": True}
+    line = ["7", "mark", "BTCUSD", "65000.25", "2024-12-12", "10:40:00Z"]
+    for update in (
+        hotbook.Update(**known, changes=(change,)),
+        hotbook.Update(**known, snapshot=(), snapshot_marks=(mark,), ends_snapshot=True),
+    ):
+        [shown] = _lines(update, as_json=False)
+        assert click.unstyle(shown).split() == line
+        [shown] = _lines(update, as_json=True)
+        assert '"price":"65000.25"' in shown
 
 
 CHANGED = [

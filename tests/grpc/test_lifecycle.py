@@ -79,10 +79,10 @@ class Served:
     def __init__(self, made: Server, loop: asyncio.AbstractEventLoop) -> None:
         self.server = made
         self.target = made.address
-        self._loop = loop
+        self.loop = loop
 
     def tell_to_stop(self) -> None:
-        self._loop.call_soon_threadsafe(self.server.tell_to_stop)
+        self.loop.call_soon_threadsafe(self.server.tell_to_stop)
 
     def ended_calls(self, rpc: str) -> int:
         series = self.server.telemetry.snapshot().get(f"rpc.{rpc}")
