@@ -77,11 +77,15 @@ class Server:
 
     async def start(self, progress: Progress | None = None) -> None:
         self._grpc = grpc.aio.server(options=_grpc_options(self.settings))
-        # The port first: a second server on it must fail before it touches any data.
+        # The ports first: a second server on one must fail before it touches any data.
         self.address = self._bind()
         try:
+            if self.settings.web_listen != "off":
+                self._bind_web()
             self.engine = await self._keep(progress)
         except CannotStart:
+            if self._web is not None:
+                self._web.close()
             await self._grpc.stop(None)
             raise
         self.splitter = Splitter(self.engine)
@@ -92,8 +96,8 @@ class Server:
         if self.settings.metrics_listen != "off":
             self._start_metrics()
         await self._grpc.start()
-        if self.settings.web_listen != "off":
-            await self._start_web()
+        if self._web is not None:
+            await self._start_web(self._web)
         await self._set_health(health_pb2.HealthCheckResponse.SERVING)
         self._failure_watch = asyncio.create_task(self._watch_for_failure())
 
@@ -176,6 +180,7 @@ class Server:
             "watchers": self.engine.feed.watchers,
             "feed_changes": self.engine.feed.changes,
             "feed_frames": self.engine.feed.frames,
+            "web_requests": self._web.under_way if self._web is not None else 0,
             **self.engine.archive.figures,
         }
 
@@ -228,20 +233,24 @@ class Server:
                 "choose another --metrics-listen, or off"
             ) from error
 
-    async def _start_web(self) -> None:
+    def _bind_web(self) -> None:
         # Imported where it is served: without it a server starts sooner and is smaller.
         from hotbook_server.web.endpoint import WebEndpoint
+
+        listen = self.settings.web_listen
+        try:
+            self._web = WebEndpoint(listen)
+        except OSError as error:
+            raise CannotStart(
+                f"cannot serve the web on {listen}: {error.strerror}; "
+                "choose another --web-listen, or off"
+            ) from error
+
+    async def _start_web(self, web: WebEndpoint) -> None:
         from hotbook_server.web.source import Source
 
         source = Source(self.settings, self.engine, self.clock, self._positions, self._live)
-        try:
-            self._web = WebEndpoint(source, self.telemetry)
-        except OSError as error:
-            raise CannotStart(
-                f"cannot serve the web on {self.settings.web_listen}: {error.strerror}; "
-                "choose another --web-listen, or off"
-            ) from error
-        await self._web.start()
+        await web.start(source, self.telemetry)
 
     async def _stop_web(self) -> None:
         if self._web is not None:

@@ -5,9 +5,12 @@ It stands without a server, so that the description can be made, kept and compar
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+import functools
+import json
 
 from fastapi import FastAPI
+from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
 from hotbook_server.web import campaigns, docs, live, market, positions
@@ -49,11 +52,6 @@ def make_app() -> FastAPI:
     )
     for router in (campaigns.router, positions.router, market.router, live.router):
         app.include_router(router, prefix=PREFIX)
-    described = openapi_of(app)
-
-    async def show_openapi() -> dict[str, Any]:
-        return described
-
     app.add_api_route("/openapi.json", show_openapi, include_in_schema=False)
     app.include_router(docs.router)
     handle_problems(app)
@@ -62,3 +60,13 @@ def make_app() -> FastAPI:
 
 def _named_after_its_function(route: APIRoute) -> str:
     return route.name
+
+
+@functools.cache
+def openapi_text() -> str:
+    return json.dumps(openapi_of(make_app()), indent=2, ensure_ascii=False) + "\n"
+
+
+async def show_openapi() -> Response:
+    """Made for the first who asks, on a thread: it takes a while, and nobody else is to wait."""
+    return Response(await asyncio.to_thread(openapi_text), media_type="application/json")

@@ -43,19 +43,16 @@ class _Uvicorn(uvicorn.Server):
 class WebEndpoint:
     """Binds at once, so that a port in use is an OSError here; serves from `start` on."""
 
-    def __init__(self, source: Source, telemetry: Telemetry) -> None:
-        self._source = source
-        self._telemetry = telemetry
-        listen = source.settings.web_listen
+    def __init__(self, listen: str) -> None:
         self._socket = _bound(listen)
         port = self._socket.getsockname()[1]
         self.address = f"{listen.rpartition(':')[0]}:{port}"
 
-    async def start(self) -> None:
+    async def start(self, source: Source, telemetry: Telemetry) -> None:
         app = make_app()
-        app.state.source = self._source
-        settings, keeper = self._source.settings, self._source.keeper
-        guarded = WebGuard(app, settings, keeper, self._telemetry, self._abort)
+        app.state.source = source
+        settings = source.settings
+        guarded = self._guard = WebGuard(app, settings, source.keeper, telemetry, self._abort)
         config = uvicorn.Config(
             guarded,
             http="h11",
@@ -79,6 +76,15 @@ class WebEndpoint:
         if self._serving.done():
             started.cancel()
             await self._serving
+
+    @property
+    def under_way(self) -> int:
+        """Requests and live connections."""
+        return self._guard.under_way
+
+    def close(self) -> None:
+        """Lets go of the port of one that was never started."""
+        self._socket.close()
 
     async def stop(self) -> None:
         """Answers what is under way, for as long as a drain may last, and ends."""

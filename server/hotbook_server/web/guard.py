@@ -79,7 +79,7 @@ class WebGuard:
         self._keeper = keeper
         self._telemetry = telemetry
         self._abort = abort
-        self._under_way = 0
+        self.under_way = 0
         self._most = settings.concurrent_calls_max
         self._timeout_s = settings.call_timeout_s
         self._slow_s = settings.slow_call_ms / 1000
@@ -90,11 +90,11 @@ class WebGuard:
         # Names may have slashes in them: paths are taken apart as they were sent.
         scope["path"] = scope["raw_path"].decode("ascii", "replace")
         scope.setdefault("state", {})["correlation_id"] = call.correlation_id
-        self._under_way += 1
+        self.under_way += 1
         try:
             await self._answer(call, receive, self._marked(call, send))
         finally:
-            self._under_way -= 1
+            self.under_way -= 1
             self._note(call)
 
     async def _answer(self, call: WebCall, receive: Receive, send: Send) -> None:
@@ -135,7 +135,7 @@ class WebGuard:
             _check_origin(call.headers)
         if len(call.scope["query_string"]) > QUERY_MAX_BYTES:
             raise MessageTooLarge(f"the query is longer than {QUERY_MAX_BYTES} bytes")
-        if self._under_way > self._most:
+        if self.under_way > self._most:
             raise QueueFull(
                 f"{self._most} requests are under way: try again in a moment",
                 concurrent_calls_max=self._most,
@@ -207,11 +207,13 @@ def _check_origin(headers: Headers) -> None:
 
 
 def _host_of(given: str) -> str:
-    """The host of a Host header, without its port and without brackets."""
-    text = given.lower()
-    if text.startswith("["):
-        return text[1:].partition("]")[0]
-    return text.partition(":")[0]
+    """The host of a Host header, without its port and without brackets; empty where it is none."""
+    host, _, port = given.lower().rpartition(":")
+    if not host or not port.isdecimal():
+        host = given.lower()
+    if host.startswith("["):
+        return host[1:-1] if host.endswith("]") else ""
+    return host
 
 
 def _is_ip_address(text: str) -> bool:

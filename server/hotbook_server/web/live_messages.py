@@ -165,6 +165,8 @@ class Numbers:
 
     def _messages(self, news: CampaignNews) -> Iterator[Numbered]:
         has: dict[str, Any] = {"number": self.number, "history": self.history}
+        for mark in news.marks:
+            yield MarkMoved(**has, mark=Mark.model_validate(mark))
         for one in news.campaigns:
             yield CampaignUpdated(
                 **has,
@@ -174,7 +176,5 @@ class Numbers:
             )
         for campaign_id in news.removed:
             yield CampaignRemoved(**has, campaign_id=campaign_id)
-        for mark in news.marks:
-            yield MarkMoved(**has, mark=Mark.model_validate(mark))
         for alert in news.alerts:
             yield RiskAlert(**has, alert=Alert.model_validate(alert))

@@ -16,8 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hotbook_server.web.app import make_app
-from hotbook_server.web.openapi import openapi_of
+from hotbook_server.web.app import openapi_text
 
 Schema = dict[str, Any]
 
@@ -132,11 +131,8 @@ def _camel(name: str) -> str:
 
 def files() -> dict[str, str]:
     """What stands in the folder, by name."""
-    openapi = openapi_of(make_app())
-    return {
-        "openapi.json": json.dumps(openapi, indent=2, ensure_ascii=False) + "\n",
-        "types.ts": types_of(openapi),
-    }
+    text = openapi_text()
+    return {"openapi.json": text, "types.ts": types_of(json.loads(text))}
 
 
 def main(folder: Path, *, is_check: bool) -> int:
