@@ -20,9 +20,9 @@ from tests.web.conftest import PAIR, Desk, StartDesk
 PATIENCE_S = 20
 
 
-def picture(told: list[dict[str, Any]]) -> dict[str, Any]:
+def picture(told: list[dict[str, Any]]) -> dict[object, Any]:
     """What a client has that takes in messages in their order."""
-    has: dict[str, Any] = {}
+    has: dict[object, Any] = {}
     for message in told:
         match message["type"]:
             case "reload":

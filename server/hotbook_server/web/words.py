@@ -24,8 +24,8 @@ from pydantic import (
 from hotbook_shared.model import utc
 from hotbook_shared.names import HOTKEY_MAX, PAIR_MAX, UUID_MAX
 
-PRINTABLE = r"^[^\p{C}\p{Z}]+$"
-"""Printable and without white space, as `names.is_id` has it."""
+PRINTABLE = r"^[\p{L}\p{M}\p{N}\p{P}\p{S}]+$"
+"""Letters, marks, digits, punctuation and symbols: what `names.is_id` takes, and nothing else."""
 
 
 def plain(number: Decimal) -> str:
