@@ -14,11 +14,11 @@ from functools import partial
 from pathlib import Path
 
 import msgspec
+
+from hotbook_server.config import load_settings
 from hotbook_server.replay.examples import EXAMPLES
 from hotbook_server.replay.run import Replay
 from hotbook_server.replay.tape import Row, Tape, tape_of
-
-from hotbook_server.config import load_settings
 from tests.bench.data import PAIRS, START_MS
 from tests.bench.figures import OURS, Figure, alternate, measured
 

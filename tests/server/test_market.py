@@ -261,7 +261,7 @@ async def replayed(settings: Settings) -> list[Generation]:
         made.append(freshness.advance(step))
         if step % 20 == 0:
             async with asyncio.timeout(30):
-                while any(reader.seen[-1] is not made[-1] for reader in readers):
+                while any(r.seen[-1] is not made[-1] for r in readers):  # noqa: ASYNC110 - threads
                     await asyncio.sleep(0)
     for reader in readers:
         reader.join()
@@ -503,6 +503,6 @@ async def test_the_timer_goes_by_the_time_of_the_market(
     engine.freshness.see(by_id["later"].deadline_ms)
     async with asyncio.timeout(10):
         while by_id["first"].state != pb.CAMPAIGN_FAILED:
-            await engine.feed.arrival(0.01)
+            await engine.feed.arrival(engine.feed.wakings, 0.01)
 
     assert by_id["later"].state == pb.CAMPAIGN_FORMING

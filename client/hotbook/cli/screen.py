@@ -18,8 +18,8 @@ from rich.text import Text
 import hotbook as api
 from hotbook.cli import show
 
-WIDE = 120
-"""From so many columns on there is room for all of them."""
+WIDE = 100
+"""From so many columns on there is room for all that is told of the server and the market."""
 MARKS_MAX = 6
 ALERTS_MAX = 3
 SILENT_S = 2.0
@@ -112,42 +112,55 @@ def _sums(seen: Seen) -> Text:
 # ------------------------------------------------------------------ campaigns
 
 
-def _columns(width: int, marks: Mapping[str, Decimal]) -> list[Column]:
-    narrow = [
-        Column("campaign", lambda u: Text(_end(u.campaign.campaign_id, 10)), is_right=False),
-        Column("pair", lambda u: Text(_end(u.campaign.trade_pair, 8)), is_right=False),
+DROPPED = ("phase", "patterns", "realized", "shares", "hotkey", "closed", "risk", "entry", "mark")
+"""Which columns give way where there is no room, in their order."""
+GAP = 2
+
+
+def _columns(marks: Mapping[str, Decimal]) -> list[Column]:
+    return [
+        Column("campaign", lambda u: Text(_end(u.campaign.campaign_id, 12)), is_right=False),
+        Column("hotkey", lambda u: Text(_end(u.campaign.hotkey, 12)), is_right=False),
+        Column("pair", lambda u: Text(_end(u.campaign.trade_pair, 10)), is_right=False),
         Column("state", lambda u: show.campaign_state(u.campaign.state), is_right=False),
+        Column("phase", lambda u: Text(u.campaign.phase or "-"), is_right=False),
+        Column("patterns", lambda u: _count(u.campaign.pattern_count, "")),
         Column("open", lambda u: _count(u.totals.open_count, "cyan")),
         Column("closed", lambda u: _count(u.totals.closed_count, "")),
+        Column("shares", lambda u: _size(u.totals.total_shares or None)),
         Column("entry", lambda u: _price(u.totals.weighted_avg_entry or None)),
         Column("mark", lambda u: _price(marks.get(u.campaign.trade_pair))),
         Column("risk", lambda u: _money(u.totals.total_risk)),
         Column("pnl", lambda u: _gain(u.totals.total_pnl)),
-    ]
-    if width < WIDE:
-        return narrow
-    return [
-        Column("campaign", lambda u: Text(_end(u.campaign.campaign_id, 16)), is_right=False),
-        Column("hotkey", lambda u: Text(_end(u.campaign.hotkey, 12)), is_right=False),
-        *narrow[1:3],
-        Column("phase", lambda u: Text(u.campaign.phase or "-"), is_right=False),
-        Column("patterns", lambda u: _count(u.campaign.pattern_count, "")),
-        *narrow[3:5],
-        Column("shares", lambda u: _size(u.totals.total_shares or None)),
-        *narrow[5:],
         Column("realized", lambda u: _gain(u.totals.realized_pnl)),
     ]
+
+
+def _fitting(
+    columns: Sequence[Column], shown: Sequence[api.CampaignUpdated], width: int
+) -> list[tuple[Column, list[Text]]]:
+    """The columns that there is room for, with their cells."""
+    made = {c.name: (c, [c.cell(updated) for updated in shown]) for c in columns}
+    wide = {
+        name: GAP + max(len(name), *(cell.cell_len for cell in cells))
+        for name, (_, cells) in made.items()
+    }
+    for name in DROPPED:
+        if sum(wide.values()) - GAP <= width:
+            break
+        del made[name], wide[name]
+    return list(made.values())
 
 
 def _campaigns(seen: Seen, width: int, room: int) -> list[RenderableType]:
     if not seen.campaigns:
         return [Text("no campaigns" if seen.is_whole else "", style="dim")]
     shown = seen.campaigns if len(seen.campaigns) <= room else seen.campaigns[: max(room - 1, 1)]
-    columns = _columns(width, seen.marks)
-    grid = _grid([(column.name, column.is_right) for column in columns])
-    for updated in shown:
-        style = "dim" if updated.campaign.state.has_ended else ""
-        grid.add_row(*(column.cell(updated) for column in columns), style=style)
+    fitting = _fitting(_columns(seen.marks), shown, width)
+    grid = _grid([(column.name, column.is_right) for column, _ in fitting])
+    rows = zip(*(cells for _, cells in fitting), strict=True)
+    for updated, row in zip(shown, rows, strict=True):
+        grid.add_row(*row, style="dim" if updated.campaign.state.has_ended else "")
     hidden = len(seen.campaigns) - len(shown)
     return [grid, Text(f"and {hidden:,} more", style="dim")] if hidden else [grid]
 
