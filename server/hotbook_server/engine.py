@@ -330,7 +330,7 @@ class Engine(Keeper):
         while True:
             await asyncio.sleep(EXPIRE_LOOK_S)
             try:
-                if count := await self.expire(self.freshness.event_now_ms()):
+                if count := await self.expire(self._clock.now_ms()):
                     log.info("campaigns have expired", campaigns=count)
             except HotbookError as error:  # a full disk, a long queue: the next look tries again
                 log.warning("campaigns cannot expire", reason=error.message)

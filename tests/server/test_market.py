@@ -485,24 +485,31 @@ async def test_stale_bars_make_nothing_fresh(start_engine: StartEngine) -> None:
     assert fresh(engine.freshness.advance(120)) == []
 
 
-async def test_the_timer_goes_by_the_time_of_the_market(
+async def test_the_timer_goes_by_the_engines_clock(
     start_engine: StartEngine, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the clock is manual campaigns fail by the time of steps and events: one that is overdue
-    by these, and not one that is so by the server's clock alone."""
+    """What is overdue by it fails without anybody asking; at its deadline itself it still stands."""
     monkeypatch.setattr("hotbook_server.engine.EXPIRE_LOOK_S", 0.001)
-    engine = await start_engine(market_clock="manual")
-    long_ago_ms = clock.now_ms() - 10**10
-    for campaign_id, started_ms in (("first", long_ago_ms), ("later", long_ago_ms + 10)):
+    engine = await start_engine()
+    for campaign_id, started_ms in (("first", clock.now_ms() - 1), ("later", clock.now_ms())):
         made = pb.Campaign(
             campaign_id=campaign_id, hotkey="hk", trade_pair="BTC", started_ms=started_ms
         )
         await engine.submit(CreateCampaign(made.SerializeToString()), timeout_s=10)
     by_id = engine.book.campaigns.by_id
 
-    engine.freshness.see(by_id["later"].deadline_ms)
+    clock.ms = by_id["later"].deadline_ms
     async with asyncio.timeout(10):
         while by_id["first"].state != pb.CAMPAIGN_FAILED:
             await engine.feed.arrival(engine.feed.wakings, 0.01)
 
     assert by_id["later"].state == pb.CAMPAIGN_FORMING
+
+
+async def test_a_manual_clock_lets_nothing_expire_by_itself(
+    start_engine: StartEngine, clock: FakeClock
+) -> None:
+    """Only steps and events do, so that a replay is the same every time."""
+    engine = await start_engine(market_clock="manual")
+
+    assert engine._expirer is None
