@@ -15,9 +15,11 @@ from hotbook_server.requests import request_key
 from hotbook_server.rpc import campaign_shape as shape
 from hotbook_server.rpc.guard import Call
 from hotbook_server.rpc.pipelined import Begun, begin, in_order
+from hotbook_server.rules.campaigns import EARLY_MS
 from hotbook_shared.campaign_wire import pair_market_to_wire
 from hotbook_shared.errors import InvalidArgument, NotFound
 from hotbook_shared.market import Generation
+from hotbook_shared.model import MS_MAX
 from hotbook_shared.money import check_leg_number, check_number
 from hotbook_shared.names import check_trade_pair
 from hotbook_shared.pb import hotbook_pb2 as pb
@@ -123,11 +125,14 @@ class MarketService:
         """The command behind a message of bars, once its shape is right."""
         shape.check_request_id(request.request_id)
         shape.check_count(request.bars, self._settings.items_max, "bars")
+        latest_ms = MS_MAX
+        if self._settings.market_clock == "live":  # one from afar would make all that follow stale
+            latest_ms = self._freshness.event_now_ms() + EARLY_MS
         bars: list[PushedBar] = []
         for number, bar in enumerate(request.bars):
             if number % YIELD_EVERY == YIELD_EVERY - 1:
                 await asyncio.sleep(0)  # a large message does not keep readers waiting
-            bars.append(_checked_bar(bar, number))
+            bars.append(_checked_bar(bar, number, latest_ms))
         return PushBars(tuple(bars))
 
     def _pushed(self, outcome: AnyOutcome) -> bytes:
@@ -149,13 +154,18 @@ class MarketService:
         return campaign
 
 
-def _checked_bar(bar: pb.Bar, number: int) -> PushedBar:
+def _checked_bar(bar: pb.Bar, number: int, latest_ms: int) -> PushedBar:
     trade_pair, at_ms, close, volume = bar.trade_pair, bar.at_ms, bar.close, bar.volume
     at = f"bars[{number}]"
     check_trade_pair(trade_pair, f"{at}.trade_pair")
     shape.check_time(at_ms, f"{at}.at_ms")
     if not at_ms:
         raise InvalidArgument(f"{at}.at_ms is missing", field=f"{at}.at_ms")
+    if at_ms > latest_ms:
+        raise InvalidArgument(
+            f"{at}.at_ms ({at_ms}) lies in the future: it is {latest_ms - EARLY_MS} now",
+            field=f"{at}.at_ms",
+        )
     if not _is_plain(close) or not close.strip("0."):
         shape.check_price(close, f"{at}.close")
     if volume and not _is_plain(volume):
