@@ -491,7 +491,7 @@ async def test_stale_bars_make_nothing_fresh(start_engine: StartEngine) -> None:
 async def test_the_timer_goes_by_the_engines_clock(
     start_engine: StartEngine, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is overdue by it fails without anybody asking; at its deadline itself it still stands."""
+    """What is overdue by it fails with nobody asking; at its very deadline it still stands."""
     monkeypatch.setattr("hotbook_server.engine.EXPIRE_LOOK_S", 0.001)
     engine = await start_engine()
     for campaign_id, started_ms in (("first", clock.now_ms() - 1), ("later", clock.now_ms())):
