@@ -133,9 +133,8 @@ def test_requests_that_nobody_thought_of(served: str, name: str, kind: str) -> N
     def ask(case: schemathesis.Case[Any]) -> None:
         parts = (*case.query.values(), *case.path_parameters.values())
         text = unquote("".join(map(str, parts)))
-        # Of letters that need more than 16 bits, and of what Unicode has not assigned, it has not
-        # the same idea as Python.
-        assume(all(ord(letter) < 0x10000 for letter in text))
+        # Which letters there are is not the same to it as to Python: those alone decide nothing.
+        assume(text.isascii() or text.isprintable() == (kind != "wrong"))
         if kind != "wrong":
             assume(text.isprintable())
             case.query.pop("page_token", None)  # right is only one that the server has given
