@@ -57,9 +57,10 @@ class Column(NamedTuple):
 def drawn(seen: Seen, width: int, height: int = EVERYTHING) -> RenderableType:
     """The picture. What does not fit into the height is counted."""
     marks = _marks(seen, width, MARKS_MAX if height < EVERYTHING else EVERYTHING)
-    alerts = _alerts(seen)
-    room = height - 4 - marks.row_count - 2 - (len(alerts) + 1 if alerts else 0)
-    parts: list[RenderableType] = [_header(seen, width), _sums(seen), Text("")]
+    alerts = _alerts(seen, width)
+    below = (marks.row_count + 2 if marks.row_count else 0) + (len(alerts) + 1 if alerts else 0)
+    room = height - 4 - below
+    parts: list[RenderableType] = [_header(seen, width), _sums(seen, width), Text("")]
     parts += _campaigns(seen, width, max(room, 1))
     if marks.row_count:
         parts += [Text(""), marks]
@@ -97,7 +98,7 @@ def _connection(seen: Seen) -> Text:
     return Text("live", style="green")
 
 
-def _sums(seen: Seen) -> Text:
+def _sums(seen: Seen, width: int) -> Text:
     """What all that is shown amounts to."""
     totals = [updated.totals for updated in seen.campaigns]
     live = sum(1 for updated in seen.campaigns if updated.campaign.state.is_live)
@@ -106,7 +107,9 @@ def _sums(seen: Seen) -> Text:
     line.append(f", {sum(t.closed_count for t in totals):,} closed   risk ")
     line.append(_money(sum((t.total_risk for t in totals), Decimal(0))).plain)
     line.append("   pnl ")
-    return line.append_text(_gain(sum((t.total_pnl for t in totals), Decimal(0))))
+    line.append_text(_gain(sum((t.total_pnl for t in totals), Decimal(0))))
+    line.truncate(width)
+    return line
 
 
 # ------------------------------------------------------------------ campaigns
@@ -198,14 +201,15 @@ def _age(pair: api.PairMarket, since_look_ms: int) -> Text:
     return Text(f"{age_s} s" if age_s < 120 else str(timedelta(seconds=age_s)))
 
 
-def _alerts(seen: Seen) -> list[RenderableType]:
+def _alerts(seen: Seen, width: int) -> list[RenderableType]:
     lines: list[RenderableType] = []
     for alert in list(seen.alerts)[-ALERTS_MAX:]:
-        line = Text(f"{alert.level:8}", style=LEVEL_STYLE.get(alert.level, ""), overflow="ellipsis")
+        line = Text(f"{alert.level:8}", style=LEVEL_STYLE.get(alert.level, ""))
         whose = f"campaign {_end(alert.campaign_id, 16)} of " if alert.campaign_id else "all of "
         risk, limit = _money(alert.risk).plain, _money(alert.limit).plain
         told = f"  {risk} of {limit} at risk: {whose}{_end(alert.hotkey, 16)}"
-        lines.append(line.append(told, style="not bold default"))
+        line.append(told, style="not bold default").truncate(width)
+        lines.append(line)
     return lines
 
 

@@ -35,7 +35,7 @@ RATES_S = 10.0
 DRAW_S = 0.25
 ALERTS_KEPT = 50
 PIPE_WIDTH = 160
-LEAVE = ("q", "Q", "\x1b", "\x03")
+LEAVE = ("q", "Q")
 
 
 @command("top", "Campaigns and the market, live.")
@@ -116,9 +116,10 @@ def _follow(
 
 
 def _look(book: api.Client, followed: Followed, over: threading.Event) -> None:
-    while not over.wait(LOOK_S):
+    while not over.is_set():
         with suppress(api.Unavailable, api.DeadlineExceeded):
             followed.look(book)
+        over.wait(LOOK_S)
 
 
 def _until_over(act: Callable[[], None], followed: Followed, over: threading.Event) -> None:
