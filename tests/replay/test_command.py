@@ -32,6 +32,11 @@ class Raises(Once):
     def on_step(self, step, market, book):
         raise ValueError("on purpose")
 
+class Hangs(Once):
+    def on_step(self, step, market, book):
+        import threading
+        threading.Event().wait()
+
 def nothing(name):
     return None
 
@@ -110,6 +115,16 @@ def test_a_strategy_that_fails_is_told(file: Path) -> None:
     raised = found["strategies"][1]
     assert raised["ended"].startswith("raised at step 1: ValueError: on purpose (")
     assert found["strategies"][0]["steps"] == 60
+
+
+def test_a_strategy_that_never_comes_back(file: Path) -> None:
+    """It is left out, and named; its thread does not keep the process from ending."""
+    told = tell("", "replay", str(file), "-s", "mine_of_test:Hangs", "-s", "breakout",
+                "--step-timeout-s", "0.3", "-o", "json")  # fmt: skip
+    assert told.code == 8, told.err
+    stayed, hung = json.loads(told.out)["strategies"]
+    assert hung["ended"] == "took longer than 0.3 s at step 1: left out"
+    assert (stayed["name"], stayed["steps"], stayed["ended"]) == ("breakout", 60, "")
 
 
 @pytest.mark.parametrize(

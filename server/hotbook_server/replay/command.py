@@ -105,8 +105,7 @@ def main(
     try:
         settings = load_settings(config)
         strategies = strategies_of(specs)
-        with LateBar("reading"):
-            tape = read_tape(file, settings.market_step_ms)
+        tape = read_tape(file, settings.market_step_ms)
     except (BadSettings, BadStrategy) as error:
         _end(EXIT_USAGE, [str(error)])
     except BadTape as error:
