@@ -194,8 +194,8 @@ def statistics_from_wire(m: pb.CampaignStatisticsReply) -> CampaignStatistics:
     return CampaignStatistics(
         revision=m.revision,
         total=m.total,
-        by_state=dict(m.by_state),
-        by_exit_reason=dict(m.by_exit_reason),
+        by_state=dict(sorted(m.by_state.items())),
+        by_exit_reason=dict(sorted(m.by_exit_reason.items())),
         won=m.won,
         lost=m.lost,
         even=m.even,

@@ -226,10 +226,11 @@ STEPS: list[Step] = [
     lambda book, _: book.add_pattern("f", "T", pattern("s1")),
     lambda book, _: book.add_pattern("f", "T", pattern("s1", price=Decimal(2))),
     lambda book, _: book.add_pattern("f", "T", pattern("s2", at_ms=1)),
+    lambda book, _: [book.add_pattern("f", "T", pattern(f"s{n}")) for n in (3, 4)],
     lambda book, _: book.add_patterns([filing("g", n) for n in range(9)]),
     lambda book, _: book.add_patterns([filing("f", 1), filing("no spaces"), filing("f", 2)]),
     lambda book, _: book.create_campaign(
-        "f", "U", campaign_id="d", account_size=Decimal(1_000), started=OPEN_MS
+        "o", "U", campaign_id="d", account_size=Decimal(1_000), started=OPEN_MS
     ),
     lambda book, _: book.campaign("c"),
     lambda book, _: book.campaign("nobody"),
@@ -242,7 +243,7 @@ STEPS: list[Step] = [
     lambda book, _: book.add_leg("d", **LEG, opened=OPEN_MS, position_uuid="d-1"),
     lambda book, _: book.add_leg("d", **LEG | {"stop": Decimal(1)}, opened=OPEN_MS),
     lambda book, _: book.add_leg("d", **LEG | {"stop": Decimal(101)}),
-    lambda book, _: book.delete("f", "d-1"),
+    lambda book, _: book.delete("o", "d-1"),
     lambda book, _: book.complete_campaign("d"),
     lambda book, _: book.close_leg("d", "d-1", Decimal(99), OPEN_MS - 1),
     lambda book, _: book.close_leg("d", "d-1", Decimal(99), CLOSE_MS),
@@ -257,7 +258,7 @@ STEPS: list[Step] = [
     lambda book, _: book.fail_campaign("c", "it broke", at=CLOSE_MS),
     lambda book, _: book.delete_campaign("c"),
     lambda book, _: book.delete_campaign("c"),
-    lambda book, _: book.campaign_statistics(hotkey="f", trade_pair="U"),
+    lambda book, _: book.campaign_statistics(hotkey="o", trade_pair="U"),
     # The market.
     lambda book, _: book.push_bars(bar(n % 1_400) for n in range(2_500)),
     lambda book, _: book.update_marks({"T": Decimal(7), "U": Decimal(8)}, CLOSE_MS),
@@ -292,7 +293,7 @@ STEPS: list[Step] = [
 OF_ONE_RUN = re.compile(
     r"127\.0\.0\.1:\d+|(?:book_id|data_dir|listen|mark)'?[=:] ?'[^']*'"
     r"|telemetry=\{.*?\}|/\S*/(?=\w+)"
-    r"|(?:updated|started|now)_ms=\d+|correlation_id'?: '\w+'"
+    r"|(?:updated|started|now|last_activity|age)_ms=\d+|correlation_id'?: '\w+'"
     r"|digest='\w+'(?=, (?:started_ms|positions=\d+, open_positions))"  # of times as well
 )
 """What no two runs have in common: where the server is, and the time of day."""
