@@ -15,13 +15,14 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from hotbook_server.config import Settings
 from hotbook_server.server import Server
+from hotbook_shared.model import Durability
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.pb import hotbook_pb2_grpc as stubs
 from hotbook_shared.wire import position_to_wire
 from tests.make import position
 
 PAIR = "GBPUSD"
-BAR_MS = 1_800_000_000_000
+BAR_MS = 1_700_000_000_000
 DESK = {"campaigns_live_max": 100, "campaign_expiry_hours": 100_000.0}
 
 
@@ -124,7 +125,12 @@ async def start_desk(settings: Settings) -> AsyncIterator[StartDesk]:
     async with contextlib.AsyncExitStack() as stack:
 
         async def start(**changed: Any) -> Desk:
-            chosen = {"web_listen": "127.0.0.1:0", "durability": "memory", **DESK, **changed}
+            chosen = {
+                "web_listen": "127.0.0.1:0",
+                "durability": Durability.MEMORY,
+                **DESK,
+                **changed,
+            }
             server = Server(settings.model_copy(update=chosen))
             await server.start()
             client = httpx.AsyncClient(base_url=f"http://{server.web_address}", timeout=30)

@@ -14,6 +14,7 @@ import pytest
 
 from hotbook_server.config import Settings
 from hotbook_server.server import CannotStart, Server
+from hotbook_shared.model import Durability
 from tests.make import CLOSE_MS, order
 from tests.web.conftest import Desk, StartDesk
 
@@ -42,7 +43,7 @@ async def test_a_port_in_use(settings: Settings) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         listen = f"127.0.0.1:{taken.getsockname()[1]}"
-        changed = {"web_listen": listen, "durability": "memory"}
+        changed = {"web_listen": listen, "durability": Durability.MEMORY}
         server = Server(settings.model_copy(update=changed))
         with pytest.raises(CannotStart, match=f"{listen}.*in use.*--web-listen"):
             await server.start()
@@ -70,6 +71,19 @@ async def test_both_servers_at_once(desk: Desk) -> None:
     await saving
     assert seen == sorted(seen)
     assert len(set(seen)) > 3
+
+
+async def test_a_server_that_follows_another(start_desk: StartDesk) -> None:
+    """It answers as its leader does, live too, and says whom it follows."""
+    leader = await start_desk()
+    await leader.gbp()
+    follower = await start_desk(follow=leader.server.address)
+    path = "/campaigns/gbp/positions"
+    assert await follower.get(path) == await leader.get(path)
+    assert (await follower.get("/status"))["leader"] == leader.server.address
+    async with follower.live() as live:
+        await live.until(await leader.bar("1.2595"))
+    assert live.told[-1]["totals"] == (await leader.get(path))["totals"]
 
 
 async def test_what_is_under_way_is_answered_at_a_stop(start_desk: StartDesk) -> None:

@@ -44,7 +44,9 @@ def test_it_is_the_committed_one() -> None:
 
 
 def test_it_only_reads() -> None:
-    """Every operation is a GET, described, with a name of its own; writes are sent to gRPC."""
+    """Every operation is a GET, described, with a name and one place of its own; writes are sent to
+    gRPC."""
+    assert all(len(operation["tags"]) == 1 for _, _, operation in OPERATIONS)
     assert {method for _, method, _ in OPERATIONS} == {"get"}
     names = [operation["operationId"] for _, _, operation in OPERATIONS]
     assert len(set(names)) == len(names) == 11

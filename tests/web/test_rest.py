@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
+from hotbook_shared.model import Durability
 from hotbook_shared.pb import hotbook_pb2 as pb
 from tests.make import CLOSE_MS, OPEN_MS, order
 from tests.web.conftest import PAIR, Desk, StartDesk
@@ -92,7 +93,7 @@ async def test_an_expected_version(desk: Desk) -> None:
 async def test_a_campaign_with_its_patterns(desk: Desk) -> None:
     """One campaign has its patterns, in a listing it has their count; times are UTC."""
     pattern = pb.Pattern(
-        signal_id="s1", type=pb.PATTERN_SPRING, at_ms=1_772_375_400_123, price="1.25",
+        signal_id="s1", type=pb.PATTERN_SPRING, at_ms=1_700_000_000_123, price="1.25",
         support="1.20", extra='{"seen by": ["a", {"b": 1}]}',
     )  # fmt: skip
     request = pb.AddPatternRequest(
@@ -103,13 +104,13 @@ async def test_a_campaign_with_its_patterns(desk: Desk) -> None:
     told = body["campaign"]
     assert told["patterns"] == [
         {
-            "signal_id": "s1", "type": "SPRING", "at": "2026-03-01T14:30:00.123Z", "price": "1.25",
+            "signal_id": "s1", "type": "SPRING", "at": "2023-11-14T22:13:20.123Z", "price": "1.25",
             "support": "1.20", "resistance": None, "volume_ratio": None,
             "extra": {"seen by": ["a", {"b": 1}]},
         }
     ]  # fmt: skip
     assert told["state"] == "FORMING"
-    assert told["started_at"] == "2026-03-01T14:30:00.123Z"
+    assert told["started_at"] == "2023-11-14T22:13:20.123Z"
     assert told["version"] == 1
     (listed,) = (await desk.get("/campaigns"))["campaigns"]
     assert listed["campaign"] == {name: told[name] for name in told if name != "patterns"}
@@ -320,7 +321,9 @@ async def test_a_listing_that_is_no_longer_kept(start_desk: StartDesk) -> None:
 
 async def test_closed_legs_that_are_on_disk_alone(start_desk: StartDesk) -> None:
     """They are read for the page that they are on."""
-    desk = await start_desk(durability="fsync", closed_in_memory_max=0, changes_kept_max=50_000)
+    desk = await start_desk(
+        durability=Durability.FSYNC, closed_in_memory_max=0, changes_kept_max=50_000
+    )
     await desk.gbp()
     body = await desk.get("/campaigns/gbp/positions")
     assert [p["position_uuid"] for p in body["positions"]] == ["lps", "sos", "spring"]

@@ -17,12 +17,12 @@ from hotbook_shared.errors import NotFound
 from hotbook_shared.market import Generation, PairMarket
 from hotbook_shared.names import check_trade_pair
 
-router = APIRouter(tags=["market"])
+router = APIRouter()
 
 Pair = Annotated[AskedPair, IN_PATH]
 
 
-@router.get("/market", response_model=models.MarketAnswer, responses=told_by())
+@router.get("/market", response_model=models.MarketAnswer, responses=told_by(), tags=["market"])
 async def get_market(source: From) -> Response:
     """Every trade pair that has a mark: its price and age, whether it is fresh, its volume."""
     generation, pairs = _market(source)
@@ -35,7 +35,12 @@ async def get_market(source: From) -> Response:
     return answer(told, told.revision)
 
 
-@router.get("/market/{trade_pair}", response_model=models.PairAnswer, responses=told_by(NotFound))
+@router.get(
+    "/market/{trade_pair}",
+    response_model=models.PairAnswer,
+    responses=told_by(NotFound),
+    tags=["market"],
+)
 async def get_pair(source: From, trade_pair: Pair) -> Response:
     """One trade pair."""
     check_trade_pair(trade_pair)
