@@ -181,7 +181,7 @@ def _marks(seen: Seen, width: int, most: int) -> Table:
     for pair in sorted(pairs, key=lambda p: (p.trade_pair not in watched, p.trade_pair))[:most]:
         cells = [
             Text(pair.trade_pair),
-            _price(pair.price),
+            _price(seen.marks.get(pair.trade_pair, pair.price)),  # one price in both tables
             _age(pair, seen.since_look_ms),
             show.freshness(pair),
             _size(pair.last_volume),
