@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
+from hotbook_server.archive import Look
 from hotbook_server.commands import (
     AddLeg,
     AddPattern,
@@ -22,6 +23,7 @@ from hotbook_server.commands import (
     Transition,
 )
 from hotbook_server.config import Settings
+from hotbook_server.frames import FRAME_BYTES
 from hotbook_server.keeper import Keeper
 from hotbook_server.requests import request_key
 from hotbook_server.rpc import campaign_shape as shape
@@ -213,12 +215,12 @@ class CampaignsService:
         page = [*islice(legs_after(legs, token, with_closed=with_closed), size + 1)]
         revision = book.revision
         records = [leg.record for leg in page[:size]]
-        wires = await self._keeper.archive.use_all(lambda look: [look(one) for one in records])
+        wires = await self._keeper.archive.use_all(lambda look: _wires_of(records, look))
         return raw.CampaignPositionsReply(
             revision=revision,
             totals=totals,
             positions=wires,
-            next_page_token=leg_token(records[-1]) if len(page) > size else "",
+            next_page_token=leg_token(records[len(wires) - 1]) if len(wires) < len(page) else "",
             campaign_version=campaign.version,
         ).SerializeToString()
 
@@ -260,12 +262,16 @@ def campaigns_page(
         return [r for r in live if (not pair or r.trade_pair == pair)
                 and (not states or r.state in states)], ""  # fmt: skip
     found: list[CampaignRecord] = []
-    for looked_at, record in enumerate(campaigns.listed(states, request.hotkey, after)):
-        if len(found) == size or looked_at == LOOKED_AT_MOST:
+    room_bytes = FRAME_BYTES
+    # Of a hotkey's all are looked at here, whatever their state, so that they are counted.
+    listed = campaigns.listed(() if request.hotkey else states, request.hotkey, after)
+    for looked_at, record in enumerate(listed):
+        if len(found) == size or room_bytes <= 0 or looked_at == LOOKED_AT_MOST:
             return found, str(after)
         after = record.created
-        if not pair or record.trade_pair == pair:
+        if (not pair or record.trade_pair == pair) and (not states or record.state in states):
             found.append(record)
+            room_bytes -= len(record.wire)
     return found, ""
 
 
@@ -278,6 +284,18 @@ def legs_after(
         yield from legs.open.after(tuple(key))
     if with_closed:
         yield from legs.closed.after((-1, "") if was_open else tuple(key))
+
+
+def _wires_of(records: list[Record], look: Look) -> list[bytes]:
+    """As many, from the first on, as a page has room for; one at least."""
+    wires: list[bytes] = []
+    room_bytes = FRAME_BYTES
+    for record in records:
+        if room_bytes <= 0:
+            break
+        wires.append(look(record))
+        room_bytes -= len(wires[-1])
+    return wires
 
 
 def leg_token(record: Record) -> str:
