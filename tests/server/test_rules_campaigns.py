@@ -18,7 +18,7 @@ from hotbook_server.commands import (
     PatternsDone,
     RefusedOutcome,
 )
-from hotbook_server.rules.campaigns import EARLY_MS
+from hotbook_server.rules.campaigns import EARLY_MS, PATTERNS_MAX_BYTES
 from hotbook_shared.campaign import MAY_FOLLOW, CampaignState
 from hotbook_shared.campaign_wire import STATE_NUMBER
 from hotbook_shared.errors import (
@@ -34,8 +34,9 @@ from hotbook_shared.errors import (
     VersionConflict,
 )
 from hotbook_shared.pb import hotbook_pb2 as pb
+from hotbook_shared.record import Change
 from tests.campaigns import HOUR_MS, Desk, create, go_to, pattern
-from tests.make import NOW_MS
+from tests.make import NOW_MS, leg, record
 
 T0 = NOW_MS - 1_000 * HOUR_MS
 
@@ -285,6 +286,19 @@ def test_a_campaign_has_only_so_many_patterns() -> None:
     assert isinstance(desk.refusal(pattern("c", at(2))), TooManyPatterns)
 
 
+def test_a_campaign_has_only_so_many_bytes_of_patterns() -> None:
+    """Each more of them writes all of them again: few that are large are bounded as many are."""
+    desk = Desk()
+    large = '{"seen": "' + "x" * 200_000 + '"}'
+    first = filed(desk, pattern("0", at(0), extra=large))
+    for number in range(1, 5):
+        filed(desk, pattern(str(number), at(0), extra=large))
+    refusal = desk.refusal(pattern("5", at(0), extra=large))
+    assert isinstance(refusal, TooManyPatterns)
+    assert refusal.details["patterns_max_bytes"] == str(PATTERNS_MAX_BYTES)
+    assert filed(desk, pattern("6", at(0))).campaign_id == first.campaign_id
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -409,6 +423,32 @@ def test_refusals(asked: Command, error: type[Exception]) -> None:
     desk = Desk()
     desk.ask(create(started_ms=T0))
     assert type(desk.refusal(asked)) is error
+
+
+@pytest.mark.parametrize("other", [{"hotkey": "other"}, {"trade_pair": "OTHER"}])
+def test_positions_that_name_a_campaign_before_it_stands(other: dict[str, str]) -> None:
+    """They become its legs: so none of them may be another's or on another pair, whichever came
+    first."""
+    desk = Desk()
+    for number, changed in enumerate(({}, other), start=1):
+        fields = {"hotkey": "hk", "trade_pair": "GBPUSD"} | changed
+        stray = leg(f"leg{number}", campaign_id="c1", **fields)
+        desk.book.apply(Change.saved(record(stray, number, number)))
+    refusal = desk.refusal(create())
+    assert isinstance(refusal, InvalidArgument)
+    assert "leg2" in refusal.message
+    desk.book.apply(Change.removed(3, desk.book.positions.by_uuid["leg2"]))
+    desk.ask(create())
+    assert desk.totals("c1").open_count == 1
+
+
+def test_a_range_has_its_support_below_its_resistance() -> None:
+    with pytest.raises(InvalidArgument) as refusal:
+        create(support="2", resistance="1")
+    assert refusal.value.details["field"] == "support"
+    with pytest.raises(InvalidArgument) as refusal:
+        pattern("a", at(0), support="2", resistance="1")
+    assert refusal.value.details["field"] == "pattern.support"
 
 
 def test_names_that_nobody_gave_are_the_same_for_the_same_history() -> None:

@@ -89,6 +89,7 @@ def check_pattern_request(request: pb.AddPatternRequest, at: str) -> None:
     check_price(pattern.price, f"{at}price")
     for name in ("support", "resistance"):
         check_price(getattr(pattern, name), f"{at}{name}", is_needed=False)
+    _check_range(pattern, at)
     check_number(pattern.volume_ratio, f"{at}volume_ratio", signed=False)
     check_extra(pattern.extra, f"{at}extra")
 
@@ -103,9 +104,7 @@ def campaign_of(request: pb.CreateCampaignRequest) -> pb.Campaign:
     check_time(request.started_ms, "started_ms")
     for name in ("support", "resistance"):
         check_price(getattr(request, name), name, is_needed=False)
-    low, high = from_text(request.support), from_text(request.resistance)
-    if low and high and low > high:
-        raise InvalidArgument(f"support ({low}) lies above resistance ({high})", field="support")
+    _check_range(request, "")
     for name in ("risk_limit", "allocation"):
         check_number(getattr(request, name), name, signed=False)
     names = ("campaign_id", "hotkey", "trade_pair", "range_id", "timeframe", "started_ms",
@@ -195,6 +194,14 @@ def _check_setting(request: pb.AddPatternRequest | pb.CreateCampaignRequest, at:
     if request.timeframe:
         check_id(request.timeframe, f"{at}timeframe", TIMEFRAME_MAX)
     check_number(request.account_size, f"{at}account_size", signed=False)
+
+
+def _check_range(given: pb.Pattern | pb.CreateCampaignRequest, at: str) -> None:
+    low, high = from_text(given.support), from_text(given.resistance)
+    if low and high and low > high:
+        raise InvalidArgument(
+            f"{at}support ({low}) lies above resistance ({high})", field=f"{at}support"
+        )
 
 
 def _check_kind(kind: int, field: str) -> None:

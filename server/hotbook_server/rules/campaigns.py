@@ -53,6 +53,9 @@ from hotbook_shared.record import CampaignRecord, Change, campaign_record_from
 EARLY_MS = 5 * 60_000
 """How far ahead of the clock an event may lie: clocks differ."""
 
+PATTERNS_MAX_BYTES = 1024 * 1024
+"""Most bytes of one campaign's patterns: each more of them writes all of them again."""
+
 EXPIRED_AT_ONCE = 1_000
 """Most campaigns that one command lets fail."""
 
@@ -200,6 +203,14 @@ def _filed(
             campaign_id=found.campaign_id,
             campaign_patterns_max=terms.patterns_max,
         )
+    size = found.patterns_size + pattern.ByteSize()
+    if size > PATTERNS_MAX_BYTES:
+        raise TooManyPatterns(
+            f"campaign {found.campaign_id} would have {size} bytes of patterns; at most "
+            f"{PATTERNS_MAX_BYTES} are held: let them have less in `extra`",
+            campaign_id=found.campaign_id,
+            patterns_max_bytes=PATTERNS_MAX_BYTES,
+        )
     patterns = found.wire[: found.patterns_size]
     return _with_pattern(book, head_of(found), patterns, pattern, revision, now_ms, terms)
 
@@ -266,15 +277,7 @@ def decide_create(
         raise AlreadyExists(
             f"there is a campaign {head.campaign_id} already", campaign_id=head.campaign_id
         )
-    stray = next(iter(book.campaigns.legs_of(head.campaign_id).by_uuid.values()), None)
-    if stray is not None and (stray.record.hotkey, stray.record.trade_pair) != (
-        head.hotkey, head.trade_pair,
-    ):  # fmt: skip
-        raise InvalidArgument(
-            f"positions of {stray.record.hotkey} on {stray.record.trade_pair} name a campaign "
-            f"{head.campaign_id} already",
-            field="campaign_id",
-        )
+    _check_strays(book, head)
     due = terms.of_timeframe(head.timeframe)
     _check_room(head.hotkey, book.campaigns.live_count(head.hotkey), due)
     head.state = pb.CAMPAIGN_FORMING
@@ -286,6 +289,18 @@ def decide_create(
     head.created = revision
     made = written(head, b"", revision, now_ms)
     return [Change.campaign_saved(made)], CampaignDone(revision, made.wire)
+
+
+def _check_strays(book: Book, head: pb.Campaign) -> None:
+    """Positions that name a campaign before it stands become its legs: all are of its pair."""
+    for leg in book.campaigns.legs_of(head.campaign_id).by_uuid.values():
+        stray = leg.record
+        if (stray.hotkey, stray.trade_pair) != (head.hotkey, head.trade_pair):
+            raise InvalidArgument(
+                f"{stray.position_uuid} of {stray.hotkey} on {stray.trade_pair} names a campaign "
+                f"{head.campaign_id} already",
+                field="campaign_id",
+            )
 
 
 def decide_transition(
