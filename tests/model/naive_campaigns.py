@@ -48,7 +48,7 @@ class Plan(NamedTuple):
     deadline: int
     account: Fraction
     state: CampaignState = CampaignState.FORMING
-    patterns: tuple[tuple[int, str], ...] = ()  # time and signal, in order of time
+    patterns: tuple[tuple[int, str, str], ...] = ()  # time, signal and kind, in order of time
     version: int = 1
 
     @property
@@ -177,9 +177,9 @@ class NaiveCampaigns(NaiveOrders):
         key = add.hotkey, add.trade_pair, add.range_id
         ours = [p for p in self.plans if p.is_live and p.key == key]
         for plan in reversed(ours):
-            for at, signal in plan.patterns:
-                if signal == told.signal_id:
-                    if at != told.at_ms:
+            for filed in plan.patterns:
+                if filed[1] == told.signal_id:
+                    if filed != (told.at_ms, told.signal_id, told.type):
                         raise Refusal("SIGNAL_REUSED")
                     return Filed(plan.name, plan.version, repeated=True)
         for plan in [p for p in self.plans if p.is_live and p.key[0] == add.hotkey]:
@@ -190,7 +190,7 @@ class NaiveCampaigns(NaiveOrders):
             since = told.at_ms - plan.started
             if -GAP_MS <= since <= WINDOW_MS and told.at_ms - plan.newest <= GAP_MS:
                 self._check_version(plan, add.expected_version)
-                patterns = (*plan.patterns, (told.at_ms, told.signal_id))
+                patterns = (*plan.patterns, (told.at_ms, told.signal_id, told.type))
                 patterns = tuple(sorted(patterns, key=lambda one: one[0]))
                 return Filed(*self._with_patterns(plan, patterns)[:2])
         if ours and told.at_ms < min(p.started for p in ours) - GAP_MS:
@@ -200,11 +200,13 @@ class NaiveCampaigns(NaiveOrders):
         self._check_room(add.hotkey)
         self._unnamed += 1
         plan = Plan(f"#{self._unnamed}", key, told.at_ms, told.at_ms + EXPIRY_MS, Fraction(0),
-                    patterns=((told.at_ms, told.signal_id),))  # fmt: skip
+                    patterns=((told.at_ms, told.signal_id, told.type),))  # fmt: skip
         self.plans = [*self.plans, plan]
         return Filed(plan.name, 1, created=True)
 
-    def _with_patterns(self, plan: Plan, patterns: tuple[tuple[int, str], ...]) -> tuple[str, int]:
+    def _with_patterns(
+        self, plan: Plan, patterns: tuple[tuple[int, str, str], ...]
+    ) -> tuple[str, int]:
         becomes = plan.state is CampaignState.FORMING and len(patterns) >= 2
         state = CampaignState.ACTIVE if becomes else plan.state
         made = self._touch(plan, patterns=patterns, state=state)

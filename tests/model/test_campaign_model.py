@@ -93,7 +93,7 @@ class CampaignMachine(BookMachine):
         assert (found.hotkey, found.trade_pair, found.range_id or "") == due.key
         assert (found.state, found.version) == (due.state, due.version)
         assert (found.started_ms, found.deadline_ms) == (due.started, due.deadline)
-        assert tuple((p.at_ms, p.signal_id) for p in found.patterns) == due.patterns
+        assert tuple((p.at_ms, p.signal_id, p.type) for p in found.patterns) == due.patterns
 
     # ---------------------------------------------------------------- after every step
 

@@ -163,10 +163,11 @@ async def test_bad_subscriptions(desk: Desk) -> None:
         assert closed.value.rcvd.code == 1008
 
 
-async def test_whoever_speaks_twice(desk: Desk) -> None:
-    """One subscription a connection."""
+@pytest.mark.parametrize("second", ["{}", b"{}"])
+async def test_whoever_speaks_twice(desk: Desk, second: str | bytes) -> None:
+    """One subscription a connection; a text or not, it is the client's mistake and told as such."""
     async with desk.live() as live:
-        await live.socket.send("{}")
+        await live.socket.send(second)
         while (await live.next())["type"] != "error":
             pass
     assert live.told[-1]["code"] == "INVALID_ARGUMENT"

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
+
+from hotbook_server.web.campaigns import YIELD_EVERY, campaigns_json
+from hotbook_server.web.models import CampaignTotals
+from hotbook_shared.book.legs import NO_LEGS
 from hotbook_shared.model import Durability
 from hotbook_shared.pb import hotbook_pb2 as pb
+from tests.campaigning import campaign
 from tests.make import CLOSE_MS, OPEN_MS, order
 from tests.web.conftest import PAIR, Desk, StartDesk
 
@@ -340,3 +347,23 @@ async def test_a_large_page_lets_others_go_on(desk: Desk, turns_of: Callable[[An
     assert sum(len(one["orders"]) for one in body["positions"]) == 4000
     few, _ = await turns_of(desk.get("/hotkeys/nobody/positions"))
     assert turns >= few + 8
+
+
+async def test_a_large_page_of_campaigns_lets_others_go_on(
+    turns_of: Callable[[Any], Any],
+) -> None:
+    """While one is put together, the loop turns; patterns, which it does not tell, are not read."""
+    no_patterns = b"\xff" * 8
+    records = [
+        msgspec.structs.replace(one, wire=no_patterns + one.wire[one.patterns_size :],
+                                patterns_size=8)
+        for one in (campaign(n, f"c{n}") for n in range(1, 201))
+    ]  # fmt: skip
+    totals = [
+        CampaignTotals.model_validate(NO_LEGS.totals(one.campaign_id, None)) for one in records
+    ]
+    turns, made = await turns_of(campaigns_json(records, totals))
+    assert [json.loads(one)["campaign"]["campaign_id"] for one in made] == [
+        one.campaign_id for one in records
+    ]
+    assert turns >= 200 // YIELD_EVERY

@@ -102,7 +102,8 @@ async def _tell_news(
 
 async def _hear(socket: WebSocket) -> None:
     """Raises what ends the connection from the client's side."""
-    await socket.receive_text()
+    with contextlib.suppress(KeyError):  # it was no text
+        await socket.receive_text()
     raise InvalidArgument("one subscription a connection: open another", field="request")
 
 
