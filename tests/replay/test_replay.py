@@ -12,7 +12,7 @@ import pytest
 from hotbook_server.config import Settings
 from hotbook_server.market import Freshness
 from hotbook_server.replay import Market, ReplayBook, Step, Strategy
-from hotbook_server.replay.examples import RangeBreak
+from hotbook_server.replay.examples import HELD_STEPS, RangeBreak
 from hotbook_shared.campaign import CampaignState, CampaignTotals, Pattern
 from hotbook_shared.errors import PortfolioLeverageExceeded, Stale
 from hotbook_shared.market import Generation, PairMarket, VolumeLevel
@@ -456,3 +456,13 @@ def test_examples_trade_by_volume(settings: Settings) -> None:
 
         replayed(break_at(minute, volume, direction), examples() | {"l": Does(looks)}, settings)
         assert taken == due, (minute, volume, direction)
+
+
+def test_an_example_meets_a_position_that_it_did_not_open(settings: Settings) -> None:
+    """The file's own orders may be of its hotkey: such a position is closed in time as well."""
+    rows = [bar("ANYTHING", n, "100") for n in range(HELD_STEPS + 5)]
+    rows.append(order("ANYTHING", 1, "LONG", hotkey="fakeout"))
+    replay, report = replayed(rows, examples(), settings)
+    assert not report.has_failed
+    assert (report.positions, report.open) == (1, 0)
+    assert not list(replay.book.problems())

@@ -37,13 +37,17 @@ class RangeBreak:
             assert pair.price is not None, "what is fresh has a price"
             closes = self._closes.setdefault(trade_pair, deque(maxlen=RANGE_CLOSES))
             if book.has_open(self._hotkey, trade_pair):
-                if step.number - self._opened[trade_pair] >= HELD_STEPS:
+                # One that the file's own orders have opened counts from where it is first seen.
+                opened = self._opened.setdefault(trade_pair, step.number)
+                if step.number - opened >= HELD_STEPS:
                     book.close_position(self._hotkey, trade_pair)
-            elif (side := self._side(pair, pair.price, closes)) is not None:
-                book.place_order(
-                    self._hotkey, trade_pair, side, leverage=LEVERAGE, account_size=ACCOUNT
-                )
-                self._opened[trade_pair] = step.number
+            else:
+                self._opened.pop(trade_pair, None)
+                if (side := self._side(pair, pair.price, closes)) is not None:
+                    book.place_order(
+                        self._hotkey, trade_pair, side, leverage=LEVERAGE, account_size=ACCOUNT
+                    )
+                    self._opened[trade_pair] = step.number
             closes.append(pair.price)
 
     def _side(self, pair: PairMarket, price: Decimal, closes: deque[Decimal]) -> Side | None:
