@@ -117,9 +117,7 @@ class Settings(BaseSettings):
     campaign_expiry_hours: float = Field(
         72.0, gt=0, le=100_000, description="FORMING and ACTIVE fail strictly after it, from start."
     )
-    campaigns_live_max: int = Field(
-        3, ge=1, description="Most live campaigns of a hotkey at once."
-    )
+    campaigns_live_max: int = Field(3, ge=1, description="Most live campaigns of a hotkey at once.")
     campaign_long_window_hours: float = Field(
         240.0, gt=0, le=100_000, description="The window of timeframes longer than an hour."
     )
