@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import signal
 import socket
@@ -84,6 +85,28 @@ async def test_a_server_that_follows_another(start_desk: StartDesk) -> None:
     async with follower.live() as live:
         await live.until(await leader.bar("1.2595"))
     assert live.told[-1]["totals"] == (await leader.get(path))["totals"]
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"GET / HT", b"GET /docs HTTP/1.1\r\nHost: localhost\r\n\r\nGET"]
+)
+async def test_a_request_that_does_not_come_is_not_waited_for(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    """A connection that says nothing, or one letter at a time, ends: else a few hundred of them
+    would take every file that the process may open, and lock everybody out."""
+    monkeypatch.setattr(desk.server._web._server.config, "timeout_keep_alive", 0.2)  # type: ignore[union-attr]
+    host, port = str(desk.server.web_address).split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(said)
+    async with asyncio.timeout(PATIENCE_S):
+        with contextlib.suppress(ConnectionError):
+            while not reader.at_eof():
+                writer.write(b"a" if said else b"")
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(0.05):
+                        await reader.read(65_536)
+    writer.close()
 
 
 async def test_what_is_under_way_is_answered_at_a_stop(start_desk: StartDesk) -> None:

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 
 import uvicorn
 from starlette.types import Scope
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from hotbook_server.logs import log
 from hotbook_server.telemetry import Telemetry
@@ -40,6 +41,30 @@ class _Uvicorn(uvicorn.Server):
         self.has_started.set()
 
 
+class _Connection(H11Protocol):
+    """Ends where a request does not come whole, as uvicorn lets it end between two requests.
+
+    Otherwise whoever opens connections and says nothing holds files of the process for ever, and a
+    few hundred of them lock everybody out, callers of gRPC too.
+    """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._end_at(self.loop.time() + self.timeout_keep_alive)
+
+    def data_received(self, data: bytes) -> None:
+        waiting, cycle = self.timeout_keep_alive_task, self.cycle
+        super().data_received(data)
+        # NB: uvicorn takes any letter for a request, and waits for the rest of it without end.
+        is_ours = self in self.connections and not self.transport.is_closing()
+        if is_ours and waiting is not None and self.cycle is cycle:
+            self._end_at(waiting.when())
+
+    def _end_at(self, time_s: float) -> None:
+        handler = self.timeout_keep_alive_handler
+        self.timeout_keep_alive_task = self.loop.call_at(time_s, handler)
+
+
 class WebEndpoint:
     """Binds at once, so that a port in use is an OSError here; serves from `start` on."""
 
@@ -55,7 +80,7 @@ class WebEndpoint:
         guarded = self._guard = WebGuard(app, settings, source.keeper, telemetry, self._abort)
         config = uvicorn.Config(
             guarded,
-            http="h11",
+            http=_Connection,
             ws="websockets-sansio",
             lifespan="off",
             loop="none",
