@@ -102,9 +102,9 @@ class Freshness:
             return
         now = self.current()
         oldest_ms = now.step_ms - self._long_ms
-        fresh = now.fresh.union(mark.trade_pair for mark in marks if mark.at_ms >= oldest_ms)
-        if len(fresh) > len(now.fresh):
-            self._publish(now.generation + 1, now.step_ms, fresh)
+        new = {mark.trade_pair for mark in marks if mark.at_ms >= oldest_ms} - now.fresh
+        if new:  # mostly there are none, and a set of all pairs is not made for nothing
+            self._publish(now.generation + 1, now.step_ms, now.fresh | new)
 
     def advance(self, to_ms: int) -> Generation:
         """Makes what came since the last step the current one, then wakes who waits for it.
