@@ -123,7 +123,7 @@ class CampaignMethods(Face):
     ) -> list[Campaign]:
         """Campaigns in order of creation: all, or those in some states, of a hotkey, on a pair.
 
-        With `live` those of one hotkey that are FORMING or ACTIVE, the last touched first.
+        With `live` those that are FORMING or ACTIVE; of one hotkey, the last touched first.
         """
         listing = _campaign_calls.campaigns(states, live, hotkey, trade_pair)
         return await self._run_all(listing, timeout_s)

@@ -27,7 +27,7 @@ from hotbook_server.config import Settings
 from hotbook_server.logs import log
 from hotbook_shared.book import Book
 from hotbook_shared.campaign import Alert
-from hotbook_shared.money import SUMS, ZERO, from_text, to_places
+from hotbook_shared.money import SUMS, ZERO, to_places
 from hotbook_shared.record import Change, ChangeKind
 
 ALERTS_KEPT = 1_000
@@ -151,9 +151,8 @@ class Alerts:
         hotkey, campaign_id = subject
         campaigns = book.campaigns
         if not campaign_id:
-            sizes = [from_text(one.account_size) for one in campaigns.live_of_hotkey(hotkey)]
-            largest = max(sizes, default=ZERO)
-            limit = SUMS.multiply(largest, self._heat) if largest else None
+            account = campaigns.account_of(hotkey)
+            limit = SUMS.multiply(account, self._heat) if account else None
             return campaigns.risk.get(hotkey, ZERO), limit
         record = campaigns.by_id.get(campaign_id)
         risk = campaigns.legs_of(campaign_id).sums.risk

@@ -334,6 +334,8 @@ class Engine(Keeper):
                     log.info("campaigns have expired", campaigns=count)
             except HotbookError as error:  # a full disk, a long queue: the next look tries again
                 log.warning("campaigns cannot expire", reason=error.message)
+            except Exception as error:  # a bug of ours: campaigns go on to be looked at
+                log.error("campaigns cannot expire", exc_info=error)
 
     # ---------------------------------------------------------------- operations
 

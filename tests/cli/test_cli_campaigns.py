@@ -286,7 +286,6 @@ REFUSED: list[tuple[int, str, list[str]]] = [
     (3, "nobody", ["legs", "list", "nobody"]),
     (3, "nobody", ["legs", "close", "nobody", "leg", "1", "--yes"]),
     (3, "nobody", ["market", "--campaign", "nobody"]),
-    (2, "hotkey", ["campaigns", "list", "--live"]),
     (2, "hotkey", ["campaigns", "create", "a b", "T"]),
     (2, "price", ["campaigns", "add-pattern", "hk", "T", "AR", "0"]),
     (2, "at must be", ["campaigns", "add-pattern", "hk", "T", "AR", "1", "--at=noon"]),

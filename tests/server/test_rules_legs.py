@@ -228,6 +228,30 @@ def test_risk_is_limited_for_a_campaign_and_a_hotkey() -> None:
     desk.ask(add_leg("d", "100", "1", "99.99", campaign_id="c3"))
 
 
+def test_heat_is_counted_from_the_largest_account_that_is_live() -> None:
+    """A campaign that names no account is no way round the limit of its hotkey."""
+    desk = Desk()
+    desk.ask(create("c1", account_size="1000"))
+    desk.ask(create("c2", trade_pair="EURUSD"))
+    desk.ask(add_leg("a", "100", "10", "95"))
+    desk.ask(add_leg("b", "100", "10", "95", campaign_id="c2"))
+    refused = desk.refusal(add_leg("c", "100", "1", "99", campaign_id="c2"))
+    assert isinstance(refused, RiskLimitExceeded)
+
+
+def test_what_has_happened_does_not_lie_in_the_future(desk: Desk) -> None:
+    """Such a leg would never be marked, and such a campaign never expire."""
+    ahead_ms = NOW_MS + 5 * 60_000 + 1
+    desk.ask(OPEN_LEG)
+    for asked in (
+        add_leg("b", "100", "1", "95", opened_ms=ahead_ms),
+        close_leg("a", "100", ahead_ms),
+        create("c2", started_ms=ahead_ms),
+        go_to(pb.CAMPAIGN_FAILED, at_ms=ahead_ms),
+    ):
+        assert isinstance(desk.refusal(asked), InvalidArgument)
+
+
 def test_sums_are_those_of_the_naive_formulas() -> None:
     """S2-12 to S2-17 in fractions, over random legs, marks and closes; one rounding, half-even."""
     chance = random.Random(7)

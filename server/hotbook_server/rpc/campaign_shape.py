@@ -155,8 +155,6 @@ def check_listing(request: pb.ListCampaignsRequest) -> None:
     for number, state in enumerate(request.states):
         check_state(state, f"states[{number}]")
     check_part(request.hotkey, request.trade_pair)
-    if request.live_only and not request.hotkey:
-        raise InvalidArgument("live_only needs a hotkey: whose?", field="hotkey")
 
 
 def page_size_of(asked: int, settings: Settings) -> int:

@@ -31,13 +31,14 @@ from hotbook_server.rpc.guard import Call
 from hotbook_server.statistics import statistics_of
 from hotbook_shared.book.campaigns import Campaigns
 from hotbook_shared.book.legs import Leg, Legs
-from hotbook_shared.campaign_wire import statistics_to_wire, totals_to_wire
-from hotbook_shared.errors import HotbookError, InvalidArgument, NotFound
+from hotbook_shared.campaign_wire import STATE_NUMBER, statistics_to_wire, totals_to_wire
+from hotbook_shared.errors import HotbookError, NotFound
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.pb import records_pb2 as raw
-from hotbook_shared.record import CampaignRecord, Record
+from hotbook_shared.record import LIVE_STATES, CampaignRecord, Record
 from hotbook_shared.wire import DURABILITY_NUMBER
 
+ALL_STATES = tuple(STATE_NUMBER.values())
 LOOKED_AT_MOST = 20_000
 """Campaigns that one page looks at, where a filter has no index of its own."""
 
@@ -89,13 +90,7 @@ class CampaignsService:
     async def transition_campaign(self, request: pb.TransitionCampaignRequest, call: Call) -> bytes:
         shape.check_request_id(request.request_id)
         shape.check_campaign_id(request.campaign_id)
-        if request.to not in (pb.CAMPAIGN_ACTIVE, pb.CAMPAIGN_DORMANT):
-            shape.check_state(request.to, "to")
-            if request.to != pb.CAMPAIGN_FORMING:
-                raise InvalidArgument(
-                    "COMPLETED and FAILED have calls of their own: CompleteCampaign, FailCampaign",
-                    field="to",
-                )
+        shape.check_state(request.to, "to")
         ask = Transition(request.campaign_id, request.to, _expected(request))
         return await self._changed(ask, request.request_id, call)
 
@@ -255,12 +250,16 @@ class CampaignsService:
 def campaigns_page(
     campaigns: Campaigns, request: pb.ListCampaignsRequest, size: int, after: int
 ) -> tuple[list[CampaignRecord], str]:
-    """A page, and the token of the next one. Live ones of a hotkey are few: they are one page."""
-    pair, states = request.trade_pair, frozenset(request.states)
+    """A page, and the token of the next one. Live ones of a hotkey are few: they are one page, the
+    last touched first."""
+    pair, states = request.trade_pair, frozenset(request.states or ALL_STATES)
     if request.live_only:
-        live = campaigns.live_of_hotkey(request.hotkey)
-        return [r for r in live if (not pair or r.trade_pair == pair)
-                and (not states or r.state in states)], ""  # fmt: skip
+        states &= frozenset(LIVE_STATES)
+        if request.hotkey:
+            live = campaigns.live_of_hotkey(request.hotkey)
+            return [r for r in live if r.state in states and (not pair or r.trade_pair == pair)], ""
+    if not states:
+        return [], ""
     found: list[CampaignRecord] = []
     room_bytes = FRAME_BYTES
     # Of a hotkey's all are looked at here, whatever their state, so that they are counted.
@@ -269,7 +268,7 @@ def campaigns_page(
         if len(found) == size or room_bytes <= 0 or looked_at == LOOKED_AT_MOST:
             return found, str(after)
         after = record.created
-        if (not pair or record.trade_pair == pair) and (not states or record.state in states):
+        if record.state in states and (not pair or record.trade_pair == pair):
             found.append(record)
             room_bytes -= len(record.wire)
     return found, ""

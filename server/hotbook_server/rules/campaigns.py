@@ -56,7 +56,7 @@ EARLY_MS = 5 * 60_000
 PATTERNS_MAX_BYTES = 1024 * 1024
 """Most bytes of one campaign's patterns: each more of them writes all of them again."""
 
-EXPIRED_AT_ONCE = 1_000
+EXPIRED_AT_ONCE = 250
 """Most campaigns that one command lets fail."""
 
 _at_ms = attrgetter("at_ms")
@@ -69,11 +69,7 @@ def decide_add_pattern(
 ) -> tuple[list[Change], PatternDone]:
     """A pattern is filed where it belongs, or begins a campaign."""
     pattern = pb.Pattern.FromString(add.pattern)
-    if pattern.at_ms > now_ms + EARLY_MS:
-        raise InvalidArgument(
-            f"pattern.at_ms ({pattern.at_ms}) lies in the future: it is {now_ms} now",
-            field="pattern.at_ms",
-        )
+    check_not_ahead(pattern.at_ms, now_ms, "pattern.at_ms")
     if (known := _known(book, add, pattern)) is not None:
         return [], PatternDone(
             book.revision, known.campaign_id, known.version, known.wire, repeated=True
@@ -282,6 +278,7 @@ def decide_create(
     _check_room(head.hotkey, book.campaigns.live_count(head.hotkey), due)
     head.state = pb.CAMPAIGN_FORMING
     head.started_ms = head.last_activity_ms = head.started_ms or now_ms
+    check_not_ahead(head.started_ms, now_ms, "started_ms")
     head.deadline_ms = head.started_ms + due.expiry_ms
     head.risk_limit = head.risk_limit or _risk_limit(head.account_size, terms)
     mark = book.marks.by_pair.get(head.trade_pair)
@@ -320,6 +317,7 @@ def decide_transition(
         )
     head = head_of(record)
     at_ms = ask.at_ms or max(now_ms, record.started_ms)
+    check_not_ahead(at_ms, now_ms, "at_ms", at_least_ms=record.started_ms)
     if ask.to in (pb.CAMPAIGN_COMPLETED, pb.CAMPAIGN_FAILED):
         if at_ms < record.started_ms:
             raise InvalidArgument(
@@ -391,6 +389,16 @@ def decide_delete_campaign(book: Book, delete: DeleteCampaign) -> tuple[list[Cha
 
 
 # ---------------------------------------------------------------------------- parts
+
+
+def check_not_ahead(at_ms: int, now_ms: int, field: str, *, at_least_ms: int = 0) -> None:
+    """What has happened lies in the past, but for clocks that differ; and but for what stands
+    already (`at_least_ms`), which may not be earlier."""
+    latest_ms = max(now_ms + EARLY_MS, at_least_ms)
+    if at_ms > latest_ms:
+        raise InvalidArgument(
+            f"{field} ({at_ms}) lies in the future: it is {now_ms} now", field=field
+        )
 
 
 def campaign_of(book: Book, campaign_id: str) -> CampaignRecord:

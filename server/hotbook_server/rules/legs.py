@@ -10,7 +10,13 @@ from __future__ import annotations
 from decimal import Context, Decimal
 
 from hotbook_server.commands import AddLeg, CloseLeg, LegDone
-from hotbook_server.rules.campaigns import campaign_of, head_of, made_id, written
+from hotbook_server.rules.campaigns import (
+    campaign_of,
+    check_not_ahead,
+    head_of,
+    made_id,
+    written,
+)
 from hotbook_server.rules.positions import check_version
 from hotbook_server.rules.standing import message_of
 from hotbook_server.rules.terms import Terms
@@ -44,6 +50,7 @@ def decide_add_leg(
     leg.campaign_id = campaign.campaign_id
     leg.timeframe = leg.timeframe or campaign.timeframe
     leg.open_ms = leg.open_ms or now_ms
+    check_not_ahead(leg.open_ms, now_ms, "opened_ms")
     revision = book.revision + 1
     leg.position_uuid = leg.position_uuid or made_id("leg", revision, campaign.campaign_id)
     if leg.position_uuid in book.positions.by_uuid:
@@ -76,6 +83,7 @@ def decide_close_leg(book: Book, close: CloseLeg, now_ms: int) -> tuple[list[Cha
             closed_ms=record.close_ms,
         )
     closed_ms = close.closed_ms or max(now_ms, record.open_ms)
+    check_not_ahead(closed_ms, now_ms, "closed_ms", at_least_ms=record.open_ms)
     if closed_ms < record.open_ms:
         raise InvalidArgument(
             f"closed_ms ({closed_ms}) lies before the leg was opened ({record.open_ms})",
@@ -168,7 +176,7 @@ def _check_risk(book: Book, campaign: CampaignRecord, leg: Leg, terms: Terms) ->
     """What a leg would risk counts with what its campaign, and its hotkey, risk already."""
     whole = SUMS.add(book.campaigns.legs_of(campaign.campaign_id).sums.risk, leg.risk)
     heat = SUMS.add(book.campaigns.risk.get(campaign.hotkey, ZERO), leg.risk)
-    account = from_text(campaign.account_size)
+    account = max(book.campaigns.account_of(campaign.hotkey), from_text(campaign.account_size))
     for what, risk, limit, is_held in (
         (f"campaign {campaign.campaign_id}", whole, from_text(campaign.risk_limit),
          bool(campaign.risk_limit)),

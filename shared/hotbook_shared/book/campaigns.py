@@ -25,7 +25,7 @@ from typing import Any
 
 from hotbook_shared.book.legs import NO_LEGS, Leg, Legs
 from hotbook_shared.book.ordered import Ordered
-from hotbook_shared.money import SUMS, ZERO
+from hotbook_shared.money import SUMS, ZERO, from_text
 from hotbook_shared.record import DIGEST_MASK, CampaignRecord, Record, campaign_record_from
 
 _created = attrgetter("created")
@@ -83,6 +83,12 @@ class Campaigns:
         held = self.live.get(hotkey, _NONE).values()
         return sorted((r for one in held for r in one.values()),
                       key=attrgetter("revision"), reverse=True)  # fmt: skip
+
+    def account_of(self, hotkey: str) -> Decimal:
+        """The largest account that a live campaign of the hotkey names; zero: none does."""
+        held = self.live.get(hotkey, _NONE).values()
+        sizes = (from_text(r.account_size) for one in held for r in one.values())
+        return max(sizes, default=ZERO)
 
     def live_count(self, hotkey: str) -> int:
         return sum(map(len, self.live.get(hotkey, _NONE).values()))
