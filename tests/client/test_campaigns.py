@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, cast
 
+import grpc
 import pytest
 
 import hotbook
@@ -23,6 +24,7 @@ from hotbook import (
 )
 from hotbook.testing import server
 from hotbook_shared.pb import hotbook_pb2 as pb
+from hotbook_shared.pb import hotbook_pb2_grpc as stubs
 from tests.conformance.scripted_server import ScriptedServer, scripted_server
 from tests.faces import Connect
 from tests.make import CLOSE_MS, OPEN_MS
@@ -315,6 +317,27 @@ def test_legs_come_over_all_pages_with_totals_of_all(book: Client, hk: str) -> N
     assert (nothing.positions, f"{nothing.totals.total_pnl:f}") == ((), "0.00000000")
     with pytest.raises(hotbook.NotFound):
         book.get_campaign_positions("nobody")
+
+
+def test_large_ones_come_in_pages_like_frames(book: Client, hk: str, manual_target: str) -> None:
+    """A page ends where a frame would, however many were asked for; all of them come."""
+    extra = {"note": "y" * 200_000}
+    for n in range(4):
+        book.add_pattern(hk, f"{hk}-{n}", pattern("s", extra=extra), timeframe="1d")
+    names = [one.campaign_id for one in book.campaigns(hotkey=hk)]
+    for n in range(4):
+        book.add_leg(names[0], **LONG | {"position_uuid": f"{hk}{n}", "extra": extra})
+
+    assert len(names) == 4
+    legs = book.get_campaign_positions(names[0]).positions
+    assert [leg.position_uuid for leg in legs] == [f"{hk}{n}" for n in range(4)]
+    with grpc.insecure_channel(manual_target) as channel:
+        stub = stubs.CampaignsStub(channel)  # type: ignore[no-untyped-call]
+        found = stub.ListCampaigns(pb.ListCampaignsRequest(hotkey=hk, page_size=5_000))
+        assert (len(found.campaigns), bool(found.next_page_token)) == (3, True)
+        asked = pb.CampaignPositionsRequest(campaign_id=names[0], page_size=5_000)
+        held = stub.CampaignPositions(asked)
+        assert (len(held.positions), bool(held.next_page_token)) == (3, True)
 
 
 def legs_page(version: int, token: str, uuid: str) -> pb.CampaignPositionsReply:
