@@ -165,7 +165,7 @@ def _rows(file: str) -> Iterator[Iterator[Row]]:
     if Path(file).suffix == ".parquet":
         yield _parquet_rows(file)
         return
-    with open(file, newline="", encoding="utf-8") as text:
+    with open(file, newline="", encoding="utf-8-sig") as text:
         yield _csv_rows(text, file)
 
 
