@@ -41,7 +41,6 @@ from hotbook_server.commands import (
     Transition,
 )
 from hotbook_server.rules.campaigns import (
-    decide_add_pattern,
     decide_create,
     decide_delete_campaign,
     decide_expire,
@@ -50,6 +49,7 @@ from hotbook_server.rules.campaigns import (
 from hotbook_server.rules.legs import decide_add_leg, decide_close_leg, with_campaigns
 from hotbook_server.rules.market import decide_push
 from hotbook_server.rules.orders import decide_close, decide_place
+from hotbook_server.rules.patterns import decide_add_pattern
 from hotbook_server.rules.positions import decide_clear, decide_delete, decide_save
 from hotbook_server.rules.splitting import decide_split
 from hotbook_server.rules.terms import Terms

@@ -22,7 +22,7 @@ import msgspec
 
 from hotbook_server.commands import AddPattern
 from hotbook_server.config import load_settings
-from hotbook_server.rules.campaigns import decide_add_pattern, fits, match
+from hotbook_server.rules.patterns import decide_add_pattern, fits, match
 from hotbook_server.rules.terms import Terms
 from hotbook_shared.book import Book
 from hotbook_shared.book.marks import Marks

@@ -18,7 +18,8 @@ from hotbook_server.commands import (
     PatternsDone,
     RefusedOutcome,
 )
-from hotbook_server.rules.campaigns import EARLY_MS, PATTERNS_MAX_BYTES
+from hotbook_server.rules.campaigns import EARLY_MS
+from hotbook_server.rules.patterns import PATTERNS_MAX_BYTES
 from hotbook_shared.campaign import MAY_FOLLOW, CampaignState
 from hotbook_shared.campaign_wire import STATE_NUMBER
 from hotbook_shared.errors import (

@@ -1,32 +1,22 @@
-"""The rules of campaigns: from the book, a command and the time to changes, or a refusal. Pure.
+"""The rules of campaigns: their states, their deadlines and their end. Pure.
 
-A pattern is filed into the live campaign of its hotkey, pair and range that was touched last, among
-those in whose window it lies:
-
-    started - gap <= at <= started + window,  and  at <= last pattern + gap       (all inclusive)
-
-Where there is none it begins a campaign, unless it lies too long before all that are live there.
 A live campaign fails strictly after its deadline, by the time of events of its hotkey and by the
-engine's clock.
+engine's clock. What patterns do to campaigns is in patterns.py, what legs do in legs.py.
 """
 
 from __future__ import annotations
 
 import uuid
-from bisect import bisect_right
 from collections.abc import Iterator
 from decimal import Decimal
-from operator import attrgetter
 
 from hotbook_server.commands import (
-    AddPattern,
     CampaignDone,
     CreateCampaign,
     DeleteCampaign,
     DeleteDone,
     Expire,
     ExpireDone,
-    PatternDone,
     Transition,
 )
 from hotbook_server.rules.positions import check_version
@@ -40,10 +30,7 @@ from hotbook_shared.errors import (
     IllegalTransition,
     InvalidArgument,
     NotFound,
-    OutOfOrder,
-    SignalReused,
     TooManyCampaigns,
-    TooManyPatterns,
 )
 from hotbook_shared.money import SUMS, from_text
 from hotbook_shared.pb import hotbook_pb2 as pb
@@ -53,211 +40,8 @@ from hotbook_shared.record import CampaignRecord, Change, campaign_record_from
 EARLY_MS = 5 * 60_000
 """How far ahead of the clock an event may lie: clocks differ."""
 
-PATTERNS_MAX_BYTES = 1024 * 1024
-"""Most bytes of one campaign's patterns: each more of them writes all of them again."""
-
 EXPIRED_AT_ONCE = 250
 """Most campaigns that one command lets fail."""
-
-_at_ms = attrgetter("at_ms")
-
-# ---------------------------------------------------------------------------- patterns
-
-
-def decide_add_pattern(
-    book: Book, add: AddPattern, now_ms: int, terms: Terms
-) -> tuple[list[Change], PatternDone]:
-    """A pattern is filed where it belongs, or begins a campaign."""
-    pattern = pb.Pattern.FromString(add.pattern)
-    check_not_ahead(pattern.at_ms, now_ms, "pattern.at_ms")
-    if (known := _known(book, add, pattern)) is not None:
-        return [], PatternDone(
-            book.revision, known.campaign_id, known.version, known.wire, repeated=True
-        )
-    expired = [
-        record
-        for record in book.campaigns.live_of_hotkey(add.hotkey)
-        if record.deadline_ms < pattern.at_ms
-    ]
-    changes = [
-        _expired(record, pattern.at_ms, book.revision + number, now_ms)
-        for number, record in enumerate(expired, start=1)
-    ]
-    revision = book.revision + len(changes) + 1
-    found = match(book, add.hotkey, add.trade_pair, add.range_id, pattern.at_ms, terms)
-    if found is None:
-        _check_order(book, add, pattern.at_ms, terms)
-        check_version(0, add.expected_version, "the campaign of this pattern", "hotkey", add.hotkey)
-        live_count = book.campaigns.live_count(add.hotkey) - len(expired)
-        _check_room(add.hotkey, live_count, terms.of_timeframe(add.timeframe))
-        made = _begun(book, add, pattern, revision, now_ms, terms)
-    else:
-        check_version(found.version, add.expected_version, f"campaign {found.campaign_id}",
-                      "campaign_id", found.campaign_id)  # fmt: skip
-        made = _filed(book, found, pattern, revision, now_ms, terms)
-    changes.append(Change.campaign_saved(made))
-    return changes, PatternDone(
-        revision, made.campaign_id, made.version, made.wire, created=found is None
-    )
-
-
-def match(
-    book: Book, hotkey: str, trade_pair: str, range_id: str, at_ms: int, terms: Terms
-) -> CampaignRecord | None:
-    """The campaign that a pattern belongs to: the last touched of those that it fits. Usually one
-    of the first few; the rest are looked at only where none of these fits."""
-    for record in book.campaigns.live_on_pair(hotkey, trade_pair):
-        if record.range_id == range_id and fits(
-            record, at_ms, terms.of_timeframe(record.timeframe)
-        ):
-            return record
-    return None
-
-
-def fits(record: CampaignRecord, at_ms: int, terms: CampaignTerms) -> bool:
-    """Whether an event lies in a live campaign's window, its ends included."""
-    since_ms = at_ms - record.started_ms
-    newest_ms = record.last_pattern_ms or record.started_ms
-    return (
-        -terms.gap_ms <= since_ms <= terms.window_ms
-        and at_ms - newest_ms <= terms.gap_ms
-        and at_ms <= record.deadline_ms
-    )
-
-
-def _known(book: Book, add: AddPattern, pattern: pb.Pattern) -> CampaignRecord | None:
-    """The live campaign that has this very pattern already."""
-    signal = pattern.signal_id.encode()
-    for record in book.campaigns.live_on_pair(add.hotkey, add.trade_pair):
-        if record.range_id != add.range_id or signal not in record.wire[: record.patterns_size]:
-            continue
-        for filed in patterns_of(record):
-            if filed.signal_id == pattern.signal_id:
-                if filed == pattern:
-                    return record
-                raise SignalReused(
-                    f"signal {pattern.signal_id} stands in campaign {record.campaign_id} already, "
-                    "with other content",
-                    signal_id=pattern.signal_id,
-                    campaign_id=record.campaign_id,
-                )
-    return None
-
-
-def _check_order(book: Book, add: AddPattern, at_ms: int, terms: Terms) -> None:
-    """A pattern that comes long after its time is refused, for the campaigns that it would have
-    belonged to have begun without it."""
-    starts = [
-        record.started_ms - terms.of_timeframe(record.timeframe).gap_ms
-        for record in book.campaigns.live_on_pair(add.hotkey, add.trade_pair)
-        if record.range_id == add.range_id
-    ]
-    if starts and at_ms < min(starts):
-        raise OutOfOrder(
-            f"the pattern ({at_ms}) lies before {min(starts)}, the earliest that the live "
-            f"campaigns of {add.hotkey} on {add.trade_pair} take",
-            at_ms=at_ms,
-            earliest_ms=min(starts),
-        )
-
-
-def _check_room(hotkey: str, live_count: int, terms: CampaignTerms) -> None:
-    if live_count >= terms.live_max:
-        raise TooManyCampaigns(
-            f"{hotkey} has {live_count} live campaigns; at most {terms.live_max} are held: "
-            "complete one, let it fail, or let it rest",
-            live_count=live_count,
-            live_max=terms.live_max,
-        )
-
-
-def _begun(
-    book: Book, add: AddPattern, pattern: pb.Pattern, revision: int, now_ms: int, terms: Terms
-) -> CampaignRecord:
-    head = pb.Campaign(
-        campaign_id=made_id("campaign", revision, add.hotkey, add.trade_pair),
-        hotkey=add.hotkey,
-        trade_pair=add.trade_pair,
-        range_id=add.range_id,
-        state=pb.CAMPAIGN_FORMING,
-        timeframe=add.timeframe,
-        started_ms=pattern.at_ms,
-        deadline_ms=pattern.at_ms + terms.of_timeframe(add.timeframe).expiry_ms,
-        account_size=add.account_size,
-        risk_limit=_risk_limit(add.account_size, terms),
-        created=revision,
-    )
-    return _with_pattern(book, head, b"", pattern, revision, now_ms, terms)
-
-
-def _filed(
-    book: Book, found: CampaignRecord, pattern: pb.Pattern, revision: int, now_ms: int, terms: Terms
-) -> CampaignRecord:
-    if found.pattern_count >= terms.patterns_max:
-        raise TooManyPatterns(
-            f"campaign {found.campaign_id} has {found.pattern_count} patterns, as many as it may",
-            campaign_id=found.campaign_id,
-            campaign_patterns_max=terms.patterns_max,
-        )
-    size = found.patterns_size + pattern.ByteSize()
-    if size > PATTERNS_MAX_BYTES:
-        raise TooManyPatterns(
-            f"campaign {found.campaign_id} would have {size} bytes of patterns; at most "
-            f"{PATTERNS_MAX_BYTES} are held: let them have less in `extra`",
-            campaign_id=found.campaign_id,
-            patterns_max_bytes=PATTERNS_MAX_BYTES,
-        )
-    patterns = found.wire[: found.patterns_size]
-    return _with_pattern(book, head_of(found), patterns, pattern, revision, now_ms, terms)
-
-
-def _with_pattern(
-    book: Book, head: pb.Campaign, filed: bytes, pattern: pb.Pattern, revision: int, now_ms: int,
-    terms: Terms,
-) -> CampaignRecord:  # fmt: skip
-    """A campaign with one pattern more, in order of time."""
-    added = pb.Campaign(patterns=[pattern]).SerializeToString()
-    if pattern.at_ms >= head.last_pattern_ms and pattern.type != pb.PATTERN_AR:
-        filed += added
-        head.phase = phase_of([pattern])
-    else:  # it has to be seen among the others
-        patterns = list(pb.Campaign.FromString(filed).patterns)
-        patterns.insert(bisect_right(patterns, pattern.at_ms, key=_at_ms), pattern)
-        filed = pb.Campaign(patterns=patterns).SerializeToString()
-        head.phase = phase_of(patterns)
-    head.pattern_count += 1
-    head.last_pattern_ms = max(head.last_pattern_ms, pattern.at_ms)
-    head.last_activity_ms = max(head.last_activity_ms, pattern.at_ms)
-    _widen(book, head, pattern)
-    needed = terms.of_timeframe(head.timeframe).patterns_min
-    if head.state == pb.CAMPAIGN_FORMING and head.pattern_count >= needed:
-        head.state = pb.CAMPAIGN_ACTIVE
-    return written(head, filed, revision, now_ms)
-
-
-def _widen(book: Book, head: pb.Campaign, pattern: pb.Pattern) -> None:
-    """The range goes as far as patterns have told; its volume is counted anew when it changes."""
-    before = head.support, head.resistance
-    low, high = pattern.support, pattern.resistance
-    if low and (not head.support or Decimal(low) < Decimal(head.support)):
-        head.support = low
-    if high and (not head.resistance or Decimal(high) > Decimal(head.resistance)):
-        head.resistance = high
-    if (head.support, head.resistance) != before:
-        mark = book.marks.by_pair.get(head.trade_pair)
-        head.range_bar = mark.bars if mark is not None else 0
-
-
-def phase_of(patterns: list[pb.Pattern]) -> str:
-    """By the last pattern: SOS and LPS are D, a SPRING is C, an AR is C after a SPRING, else B."""
-    kinds = [pattern.type for pattern in patterns]
-    last = kinds[-1]
-    if last in (pb.PATTERN_SOS, pb.PATTERN_LPS):
-        return "D"
-    return "C" if last == pb.PATTERN_SPRING or pb.PATTERN_SPRING in kinds else "B"
-
-
-# ---------------------------------------------------------------------------- states
 
 
 def decide_create(
@@ -275,12 +59,12 @@ def decide_create(
         )
     _check_strays(book, head)
     due = terms.of_timeframe(head.timeframe)
-    _check_room(head.hotkey, book.campaigns.live_count(head.hotkey), due)
+    check_room(head.hotkey, book.campaigns.live_count(head.hotkey), due)
     head.state = pb.CAMPAIGN_FORMING
     head.started_ms = head.last_activity_ms = head.started_ms or now_ms
     check_not_ahead(head.started_ms, now_ms, "started_ms")
     head.deadline_ms = head.started_ms + due.expiry_ms
-    head.risk_limit = head.risk_limit or _risk_limit(head.account_size, terms)
+    head.risk_limit = head.risk_limit or risk_limit(head.account_size, terms)
     mark = book.marks.by_pair.get(head.trade_pair)
     head.range_bar = mark.bars if mark is not None else 0
     head.created = revision
@@ -330,7 +114,7 @@ def decide_transition(
         head.failure_reason = ask.failure_reason
     if ask.to == pb.CAMPAIGN_ACTIVE and not record.is_live:  # woken: its time begins anew
         due = terms.of_timeframe(record.timeframe)
-        _check_room(record.hotkey, book.campaigns.live_count(record.hotkey), due)
+        check_room(record.hotkey, book.campaigns.live_count(record.hotkey), due)
         head.deadline_ms = max(head.deadline_ms, at_ms + due.expiry_ms)
     head.state = ask.to  # type: ignore[assignment]
     head.last_activity_ms = max(head.last_activity_ms, at_ms)
@@ -354,13 +138,13 @@ def decide_expire(book: Book, expire: Expire, now_ms: int) -> tuple[list[Change]
     """What is overdue fails, the longest first, so many at once."""
     overdue = book.campaigns.overdue(expire.now_ms)[:EXPIRED_AT_ONCE]
     changes = [
-        _expired(record, expire.now_ms, book.revision + number, now_ms)
+        expiry_of(record, expire.now_ms, book.revision + number, now_ms)
         for number, record in enumerate(overdue, start=1)
     ]
     return changes, ExpireDone(book.revision + len(changes), len(changes))
 
 
-def _expired(record: CampaignRecord, at_ms: int, revision: int, now_ms: int) -> Change:
+def expiry_of(record: CampaignRecord, at_ms: int, revision: int, now_ms: int) -> Change:
     head = head_of(record)
     hours = Decimal(at_ms - record.started_ms) / HOUR_MS
     head.state = pb.CAMPAIGN_FAILED
@@ -389,6 +173,16 @@ def decide_delete_campaign(book: Book, delete: DeleteCampaign) -> tuple[list[Cha
 
 
 # ---------------------------------------------------------------------------- parts
+
+
+def check_room(hotkey: str, live_count: int, terms: CampaignTerms) -> None:
+    if live_count >= terms.live_max:
+        raise TooManyCampaigns(
+            f"{hotkey} has {live_count} live campaigns; at most {terms.live_max} are held: "
+            "complete one, let it fail, or let it rest",
+            live_count=live_count,
+            live_max=terms.live_max,
+        )
 
 
 def check_not_ahead(at_ms: int, now_ms: int, field: str, *, at_least_ms: int = 0) -> None:
@@ -443,7 +237,7 @@ def made_id(kind: str, revision: int, *parts: str) -> str:
 _NAMES = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
 
 
-def _risk_limit(account_size: str, terms: Terms) -> str:
+def risk_limit(account_size: str, terms: Terms) -> str:
     """A campaign's share of its account; nothing is held where that is not known."""
     size = from_text(account_size)
     return f"{SUMS.multiply(size, terms.risks.campaign).normalize():f}" if size else ""
