@@ -281,7 +281,9 @@ class NaiveCampaigns(NaiveOrders):
         risk = _risk(leg)
         whole = sum(map(_risk, self._legs(plan)), risk)
         heat = sum((_risk(p) for p, _ in self.stands if p.hotkey == hotkey and p.campaign_id), risk)
-        if plan.account and (whole > RISK * plan.account or heat > HEAT * plan.account):
+        live = [p.account for p in self.plans if p.is_live and p.key[0] == hotkey]
+        account = max([*live, plan.account])
+        if (plan.account and whole > RISK * plan.account) or (account and heat > HEAT * account):
             raise Refusal("RISK_LIMIT_EXCEEDED")
         self.put(leg)
         made = self._touch(plan)
