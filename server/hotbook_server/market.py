@@ -179,7 +179,10 @@ def pair_market(
 ) -> PairMarket:
     """What is known of a pair that has a mark; its volume, since it had that many bars."""
     window = settings.volume_window
-    total, count = newest(mark.volumes, min(mark.bars - since_bar, window))
+    count = max(min(mark.bars - since_bar, window, len(mark.volumes)), 0)
+    total = mark.volume_sum
+    if count != len(mark.volumes):  # of a range that has changed lately, or a window made shorter
+        total, _ = newest(mark.volumes, count)
     level = VolumeLevel.UNKNOWN
     if count == window:
         low_below, high_from = settings.volume_low_below, settings.volume_high_from

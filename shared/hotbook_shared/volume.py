@@ -23,49 +23,64 @@ MEAN = Context(prec=28)
 
 
 class RollingVolume:
-    """The newest volumes of one pair. Not locked: one thread owns it."""
+    """The newest volumes of one pair. Not locked: one thread owns it.
 
-    __slots__ = ("_sum", "_volumes", "window")
+    They are kept as the texts that they are on the wire: a bar needs two of them as numbers, that
+    which comes and that which goes, and so going on from a mark reads none of the others.
+    """
+
+    __slots__ = ("_sum", "_texts", "window")
 
     def __init__(self, window: int = WINDOW, volumes: Iterable[Decimal] = ()) -> None:
         if window < 1:
             raise InvalidArgument(f"window must be at least 1, not {window}", field="window")
         self.window = window
-        self._volumes: deque[Decimal] = deque()
+        self._texts: deque[str] = deque()
         self._sum = ZERO
         for volume in volumes:
             self.add(volume)
 
     @classmethod
-    def resumed(cls, window: int, volumes: tuple[Decimal, ...], total: Decimal) -> RollingVolume:
-        """One that stands where another did, given what that held."""
-        if len(volumes) > window:
-            return cls(window, volumes)
+    def resumed(cls, window: int, texts: Iterable[str], total: Decimal) -> RollingVolume:
+        """One that stands where another did, given what that held; its window may be shorter."""
         made = cls(window)
-        made._volumes.extend(volumes)
+        made._texts.extend(texts)
         made._sum = total
+        while len(made._texts) > window:
+            made._forget(made._texts.popleft())
         return made
 
     def add(self, volume: Decimal) -> None:
         check_volume(volume)
-        if len(self._volumes) == self.window:
-            self._sum = SUMS.subtract(self._sum, self._volumes.popleft())
-        self._volumes.append(volume)
-        self._sum = SUMS.add(self._sum, volume)
+        if len(self._texts) == self.window:
+            self._forget(self._texts.popleft())
+        self._append(volume)
 
     def replace_newest(self, volume: Decimal) -> None:
         """The newest bar was corrected: it counts once, with this volume."""
         check_volume(volume)
-        self._sum = SUMS.add(SUMS.subtract(self._sum, self._volumes.pop()), volume)
-        self._volumes.append(volume)
+        self._forget(self._texts.pop())
+        self._append(volume)
 
     def reset(self) -> None:
-        self._volumes.clear()
+        self._texts.clear()
         self._sum = ZERO
+
+    def _append(self, volume: Decimal) -> None:
+        self._texts.append(f"{volume:f}")
+        self._sum = SUMS.add(self._sum, volume)
+
+    def _forget(self, text: str) -> None:
+        self._sum = SUMS.subtract(self._sum, Decimal(text))
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The volumes as they are on the wire, the oldest first."""
+        return tuple(self._texts)
 
     @property
     def volumes(self) -> tuple[Decimal, ...]:
-        return tuple(self._volumes)
+        return tuple(map(Decimal, self._texts))
 
     @property
     def total(self) -> Decimal:
@@ -74,14 +89,14 @@ class RollingVolume:
     @property
     def mean(self) -> Decimal:
         """Of what there is; zero of nothing."""
-        return mean(self._sum, len(self._volumes))
+        return mean(self._sum, len(self._texts))
 
     @property
     def is_ready(self) -> bool:
-        return len(self._volumes) == self.window
+        return len(self._texts) == self.window
 
     def __len__(self) -> int:
-        return len(self._volumes)
+        return len(self._texts)
 
     def __repr__(self) -> str:
         return f"RollingVolume({len(self)} of {self.window}, mean {self.mean:.2f})"

@@ -126,8 +126,8 @@ def test_a_corrected_bar_counts_once() -> None:
 def test_it_goes_on_where_another_stood() -> None:
     """One that is resumed says what the first would; in a smaller window, the newest of it."""
     first = filled(4, 1, 2, 3, 4, 5)
-    second = RollingVolume.resumed(4, first.volumes, first.total)
-    third = RollingVolume.resumed(2, first.volumes, first.total)
+    second = RollingVolume.resumed(4, first.texts, first.total)
+    third = RollingVolume.resumed(2, first.texts, first.total)
 
     for rolling in (first, second, third):
         rolling.add(D(10))
@@ -161,7 +161,7 @@ def test_the_running_sum_is_the_recomputed_one(
             rolling.add(volume)
             naive.append(volume)
         if is_resumed:
-            rolling = RollingVolume.resumed(window, rolling.volumes, rolling.total)
+            rolling = RollingVolume.resumed(window, rolling.texts, rolling.total)
         held = [Fraction(one) for one in naive[-window:]]
         total = sum(held, Fraction())
         exact = total / len(held)

@@ -12,16 +12,15 @@ A bar without a volume moves the mark alone.
 
 from __future__ import annotations
 
-from collections import deque
 from decimal import Decimal
 
 from hotbook_server.commands import PushBars, PushDone, PushedBar
 from hotbook_server.rules.terms import Terms
 from hotbook_shared.book import Book
-from hotbook_shared.money import SUMS, from_text
+from hotbook_shared.money import from_text
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.record import Change, MarkRecord, mark_record_from
-from hotbook_shared.volume import check_volume
+from hotbook_shared.volume import RollingVolume
 
 
 def decide_push(
@@ -49,26 +48,19 @@ def decide_push(
 
 
 class _Moving:
-    """The mark of one pair, while bars move it.
-
-    Volumes stay the texts that they are on the wire: a bar needs two of them as numbers, that which
-    comes and that which goes.
-    """
+    """The mark of one pair, while bars move it."""
 
     __slots__ = (
-        "_at_ms", "_bars", "_last_volume", "_price", "_sum", "_trade_pair", "_volumes", "_window",
-        "has_moved",
+        "_at_ms", "_bars", "_last_volume", "_price", "_trade_pair", "_volume", "has_moved",
     )  # fmt: skip
 
     def __init__(self, trade_pair: str, stands: MarkRecord | None, window: int) -> None:
         mark = pb.Mark() if stands is None else pb.Mark.FromString(stands.wire)
         self.has_moved = False
         self._trade_pair = trade_pair
-        self._window = window
         self._price, self._at_ms, self._bars = mark.price, mark.at_ms, mark.bars
         self._last_volume = mark.last_volume
-        self._volumes = deque(mark.volumes)
-        self._sum = from_text(mark.volume_sum)
+        self._volume = RollingVolume.resumed(window, mark.volumes, from_text(mark.volume_sum))
 
     def take(self, bar: PushedBar) -> bool:
         """Moves the mark. Returns whether it did: a stale bar leaves it where it is."""
@@ -84,19 +76,12 @@ class _Moving:
 
     def _count(self, text: str, *, is_corrected: bool) -> None:
         volume = Decimal(text)
-        check_volume(volume)
         if is_corrected and self._last_volume:
-            self._forget(self._volumes.pop())
+            self._volume.replace_newest(volume)
         else:
+            self._volume.add(volume)
             self._bars += 1
-        while len(self._volumes) >= self._window:
-            self._forget(self._volumes.popleft())
         self._last_volume = f"{volume:f}"
-        self._volumes.append(self._last_volume)
-        self._sum = SUMS.add(self._sum, volume)
-
-    def _forget(self, text: str) -> None:
-        self._sum = SUMS.subtract(self._sum, Decimal(text))
 
     def record(self, revision: int) -> MarkRecord:
         mark = pb.Mark(
@@ -104,8 +89,8 @@ class _Moving:
             price=f"{Decimal(self._price):f}",
             at_ms=self._at_ms,
             bars=self._bars,
-            volumes=self._volumes,
-            volume_sum=f"{self._sum:f}" if self._volumes else "",
+            volumes=self._volume.texts,
+            volume_sum=f"{self._volume.total:f}" if self._volume else "",
             last_volume=self._last_volume,
             revision=revision,
         )
