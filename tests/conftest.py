@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import hotbook
+import tests.chance  # noqa: F401
 from hotbook.testing import server
 from hotbook_server.config import Settings, load_settings
 from hotbook_server.engine import Engine

@@ -380,5 +380,5 @@ def built(build: Callable[[], Result]) -> Result:
     """A request, or InvalidArgument where a value has no place in it: a wrong type, a bad text."""
     try:
         return build()
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InvalidArgument(f"this cannot be asked: {error}") from None

@@ -81,8 +81,8 @@ def sealed_extra(text: str) -> Mapping[str, Any]:
 
 
 # Encoding names no field, and writes nothing for what is not given: sendable.py says what is wrong.
-_FAILURES = (InvalidArgument, LookupError, TypeError, ValueError, AttributeError)
-_LOOKING = (TypeError, ValueError, AttributeError)
+_FAILURES = (InvalidArgument, LookupError, TypeError, ValueError, AttributeError, OverflowError)
+_LOOKING = (TypeError, ValueError, AttributeError, OverflowError)
 
 
 def position_to_wire(position: Position) -> pb.Position:

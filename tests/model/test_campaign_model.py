@@ -29,6 +29,7 @@ from hotbook_server.commands import (
 )
 from hotbook_shared.campaign_wire import campaign_from_wire, mark_from_wire
 from hotbook_shared.pb import hotbook_pb2 as pb
+from tests.chance import examples
 from tests.model.campaign_strategies import several_on_campaigns
 from tests.model.naive import Refusal
 from tests.model.naive_campaigns import Filed, LegSaid, NaiveCampaigns, Plan, Pushed
@@ -140,7 +141,7 @@ def _check_totals(found: Any, due: Figures) -> None:
 
 TestCampaigns = CampaignMachine.TestCase
 TestCampaigns.settings = settings(
-    max_examples=250,
+    max_examples=examples(250),
     stateful_step_count=15,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -35,6 +35,7 @@ from hotbook_server.telemetry import Telemetry
 from hotbook_shared.book.exposure import exposure_of
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.wire import position_from_wire
+from tests.chance import examples
 from tests.conftest import FakeClock
 from tests.make import NOW_MS, content
 from tests.model.compared import are_alike, check_answer
@@ -315,7 +316,7 @@ class BoundedMachine(BookMachine):
 
 
 SETTINGS = settings(
-    max_examples=500,
+    max_examples=examples(500),
     stateful_step_count=15,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -28,6 +28,7 @@ from hotbook_server.rpc.positions import PositionsService
 from hotbook_server.splitter import Splitter
 from hotbook_server.telemetry import Telemetry
 from hotbook_shared.pb import hotbook_pb2 as pb
+from tests.chance import examples
 from tests.conftest import FakeClock
 from tests.model.naive_orders import ORDERS_MAX
 from tests.model.strategies import HOTKEYS, several_commands
@@ -119,7 +120,7 @@ async def do(engine: Engine, several: list[Command]) -> None:
         await one
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     batches=st.lists(several_commands, min_size=1, max_size=4),
     cleared=st.sampled_from([None, None, None, "", *HOTKEYS]),

@@ -19,6 +19,7 @@ from hotbook_shared.campaign_wire import mark_from_wire
 from hotbook_shared.errors import InvalidArgument
 from hotbook_shared.market import Mark
 from hotbook_shared.pb import hotbook_pb2 as pb
+from tests.chance import examples
 from tests.make import NOW_MS
 
 TERMS = msgspec.structs.replace(Terms.of(load_settings(data_dir="unused")), volume_window=3)
@@ -176,7 +177,7 @@ class Naive:
         return (Decimal(str(close)), at_ms, len(volumes), newest, sum(newest), last)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.lists(st.lists(BARS, min_size=1, max_size=6), max_size=8))
 def test_marks_are_those_of_every_bar_that_came(
     commands: list[list[tuple[str, int, str, str]]],

@@ -16,6 +16,7 @@ from hotbook_shared.errors import InvalidArgument
 from hotbook_shared.model import MS_MAX
 from hotbook_shared.names import check_hotkey, check_trade_pair, check_uuid
 from hotbook_shared.pb import hotbook_pb2 as pb
+from tests.chance import examples
 from tests.make import OPEN_MS
 
 ORDERS_MAX = 3
@@ -262,7 +263,7 @@ tampering = st.lists(
 number_texts = st.from_regex(r"-?[0-9]{0,11}\.?[0-9]{0,29}", fullmatch=True)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(400), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(tampering, number_texts, number_texts, st.none() | st.integers(0, 2 * OPEN_MS))
 def test_what_the_quick_look_lets_through_the_judge_finds_right(
     changes: list[tuple[tuple[str, str], object]], signed: str, unsigned: str, close: int | None

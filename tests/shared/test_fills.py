@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hotbook_shared.fills import EXACT, Running, complete, fill, filled
 from hotbook_shared.model import Order, OrderSource, Position, Side, TradePair
 from hotbook_shared.pairs import known_pairs
+from tests.chance import examples
 
 BITCOIN, EURO = known_pairs().of("BTCUSD"), known_pairs().of("EURUSD")  # lots of 1 and of 100,000
 ACCOUNT = Decimal(100_000)
@@ -345,7 +346,7 @@ lists = (
 )
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=examples(400))
 @given(lists, accounts, st.sampled_from([BITCOIN, EURO]))
 @example(orders("L1@100 S0.9@50 S0.05@40 L1@100"), ACCOUNT, BITCOIN)
 @example(orders("L1@100 L1@120 F@0"), ACCOUNT, BITCOIN)

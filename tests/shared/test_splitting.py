@@ -18,6 +18,7 @@ from hotbook_shared.fills import FIGURES, complete, filled, signed
 from hotbook_shared.model import Order, OrderSource, Position, Side, TradePair
 from hotbook_shared.money import check_number
 from hotbook_shared.splitting import needs_split, parts_of, split
+from tests.chance import examples
 from tests.shared.test_fills import (
     ACCOUNT,
     BITCOIN,
@@ -242,7 +243,7 @@ fine_lists = st.lists(words, max_size=9).map(lambda made: orders(" ".join(made))
 most_lists = fine_lists | lists
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=examples(400))
 @given(most_lists)
 @example(orders("L1@9 F@9 L4e-10@9 L4e-10@9 F@9 L4e-10@9 S1@9"))
 def test_a_naive_splitter_finds_the_same_parts(made: tuple[Order, ...]) -> None:
@@ -250,7 +251,7 @@ def test_a_naive_splitter_finds_the_same_parts(made: tuple[Order, ...]) -> None:
     assert [part.end for part in parts_of(made)] == _ends(made)
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=examples(400))
 @given(most_lists, accounts, st.sampled_from([BITCOIN, EURO]))
 def test_no_order_is_lost_and_splitting_again_changes_nothing(
     made: tuple[Order, ...], account: Decimal, pair: TradePair
@@ -271,7 +272,7 @@ def _without_size(order: Order) -> Order:
     return msgspec.structs.replace(order, leverage=None, quantity=None, value=None)
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=examples(400))
 @given(most_lists, accounts)
 def test_at_most_the_last_part_is_open(made: tuple[Order, ...], account: Decimal) -> None:
     """Every other is FLAT, with a net of exactly zero, in its figures and in its orders."""
@@ -330,7 +331,7 @@ any_pair = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(any_orders(), numbers(signed=True), any_pair)
 def test_no_list_of_orders_is_too_much(
     made: tuple[Order, ...], account: Decimal, pair: TradePair
@@ -347,7 +348,7 @@ def test_no_list_of_orders_is_too_much(
         complete(order, account, pair)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(any_orders(most=20), numbers(signed=True, most=20))
 def test_figures_are_numbers_that_a_server_takes(made: tuple[Order, ...], account: Decimal) -> None:
     """Orders of magnitudes from 1e-20 to 1e20 make no figure, and no order, that is refused."""

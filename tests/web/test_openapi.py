@@ -20,6 +20,7 @@ from schemathesis import GenerationMode
 from hotbook_server.server import Server
 from hotbook_server.web.app import make_app, openapi_text
 from hotbook_server.web.openapi import example_of, openapi_of
+from tests.chance import examples
 from tests.grpc.test_lifecycle import serving
 from tests.web.conftest import PAIR, Desk
 
@@ -112,6 +113,7 @@ async def _fill(target: str) -> None:
         await desk.save("p1", hotkey="desk-1", trade_pair=PAIR)
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("kind", ["known", "any", "wrong"])
 @pytest.mark.parametrize("name", [operation["operationId"] for _, _, operation in OPERATIONS])
 def test_requests_that_nobody_thought_of(served: str, name: str, kind: str) -> None:
@@ -126,7 +128,9 @@ def test_requests_that_nobody_thought_of(served: str, name: str, kind: str) -> N
     known = {one: KNOWN[one] for one in needed if f"{{{one}}}" in operation.path}
     seen: set[int] = set()
 
-    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=examples(EXAMPLES), deadline=None, suppress_health_check=list(HealthCheck)
+    )
     @given(
         case=operation.as_strategy(
             generation_mode=mode, path_parameters=known if kind == "known" else None

@@ -1,0 +1,26 @@
+"""How long the tests that draw their own examples look for a fault.
+
+`.ci/run` draws the same examples each time, so that a commit passes or does not (Hypothesis calls
+that the profile `ci`). `scripts/test` draws others at each run, `scripts/explore` twenty times as
+many. The profiles must be known before pytest begins: conftest.py imports this.
+"""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+
+USUALLY = 100
+"""What Hypothesis draws for a test that asks for no number."""
+
+settings.register_profile(
+    "explore",
+    max_examples=20 * USUALLY,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def examples(number: int) -> int:
+    """So many in a usual run, and as many more as the profile says."""
+    return number * settings().max_examples // USUALLY
