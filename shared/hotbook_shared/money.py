@@ -38,17 +38,15 @@ _ROUNDED = Context(prec=2_000, rounding=ROUND_HALF_EVEN)
 _PLAIN = r"(?:0\.[0-9]{1,28}+|[0-9]{1,9}+(?:\.[0-9]{1,19}+)?+(?:e[-+]?[0-9]{1,2}+)?+)"
 # NB: possessive, so that a text that is none is found out without trying the others again; inside a
 # number too, where there is nothing else to try: it is a third quicker.
-_SIGNED = re.compile(rf"(?:-?{_PLAIN}\n)*+").fullmatch
-_UNSIGNED = re.compile(rf"(?:{_PLAIN}\n)*+").fullmatch
+_match_plain = re.compile(rf"(?:-?{_PLAIN}\n)*+").fullmatch
 
 
-def are_plain(texts: Iterable[str], *, signed: bool) -> bool:
+def are_plain(texts: Iterable[str]) -> bool:
     """A look at many texts at once. True: all are numbers within the limits, or empty. False: some
     may not be; `check_number` tells."""
     given = [*filter(None, texts), ""]
     joined = "\n".join(given)
-    match = _SIGNED if signed else _UNSIGNED
-    return match(joined) is not None and joined.count("\n") == len(given) - 1
+    return _match_plain(joined) is not None and joined.count("\n") == len(given) - 1
 
 
 def check_number(text: str, field: str, *, signed: bool = True) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from google.protobuf.descriptor import FieldDescriptor
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hotbook_server.rpc import shape
-from hotbook_server.rpc.shape import _is_certainly_right, _judge_position, check_position
+from hotbook_server.rpc.extras import EXTRA_MAX_BYTES
+from hotbook_server.rpc.quick_look import is_position_right, number_forms
+from hotbook_server.rpc.shape import _judge_position, check_position
 from hotbook_shared.errors import InvalidArgument
 from hotbook_shared.model import MS_MAX
 from hotbook_shared.names import check_hotkey, check_trade_pair, check_uuid
@@ -97,7 +101,7 @@ def numbers(at: str, *names: str, signed: bool) -> list[Row]:
 
 
 def extras(at: str) -> list[Row]:
-    most = shape.EXTRA_MAX_BYTES
+    most = EXTRA_MAX_BYTES
     good = ["", "{}", '{"a": [1, {"b": null}]}', '{"a": "é"}', _filled("x", most), _nested(60)]
     bad = ["[]", "1", "null", '"a"', "{", '{"a"}', "{} {}", '{"a": NaN}', "{'a': 1}", "\ufeff{}"]
     bad += [_filled("x", most + 1), _filled("é", most + 1), _nested(100_000), "[" * 100_000]
@@ -163,12 +167,17 @@ def test_a_limit_holds_at_its_edge(at: str, name: str, value: object, is_right: 
     assert_judged(position, is_right, f"{PATHS[at]}.{name}")
 
 
+def is_certain(position: pb.Position) -> bool:
+    """What the quick look says."""
+    return is_position_right(position, position.SerializeToString(), ORDERS_MAX)
+
+
 def assert_judged(position: pb.Position, is_right: bool, field: str) -> None:
     if is_right:
         check_position(position, ORDERS_MAX)
         _judge_position(position, ORDERS_MAX, "position")
         return
-    assert not _is_certainly_right(position, ORDERS_MAX), "the quick look lets nothing wrong by"
+    assert not is_certain(position), "the quick look lets nothing wrong by"
     with pytest.raises(InvalidArgument) as refused:
         check_position(position, ORDERS_MAX)
     assert refused.value.field == field
@@ -276,18 +285,103 @@ def test_what_the_quick_look_lets_through_the_judge_finds_right(
     for (at, name), value in changes:
         setattr(place(position, at), name, value)
 
-    is_certain = _is_certainly_right(position, ORDERS_MAX)
+    certain = is_certain(position)
     with contextlib.suppress(InvalidArgument):
         _judge_position(position, ORDERS_MAX, "position")
         return
-    assert not is_certain
+    assert not certain
+
+
+# Texts that look like what stands between fields: lengths, and tags of texts, numbers and times.
+MISLEADING = "0123456789.-e\x00\x01\x02\x05\x06\x07\n\x10\x12\x1a\x22*2:BJRZbjrz\x7f"
+misleading = st.text(MISLEADING, max_size=40) | st.builds(
+    # a field that another text has in it, with a length that is right
+    lambda tag, inner: f"1{tag}{chr(len(inner))}{inner}",
+    st.sampled_from("\x1a\x22*2:BJRZbjr"),
+    st.text("0123456789.", max_size=9),
+)
+TEXTS = [(at, name) for at in PATHS for name in place(valid(), at).DESCRIPTOR.fields_by_name]
+TEXTS = [
+    (at, name)
+    for at, name in TEXTS
+    if place(valid(), at).DESCRIPTOR.fields_by_name[name].type == FieldDescriptor.TYPE_STRING
+]
+
+
+@settings(max_examples=examples(400), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.tuples(st.sampled_from(TEXTS), misleading), max_size=5))
+def test_no_text_is_taken_for_fields(changes: list[tuple[tuple[str, str], str]]) -> None:
+    """Bytes in one field that look like other fields, lengths and all, do not mislead the quick
+    look: it lets nothing through that the judge refuses."""
+    position = valid()
+    for (at, name), text in changes:
+        setattr(place(position, at), name, text)
+
+    certain = is_certain(position)
+    with contextlib.suppress(InvalidArgument):
+        _judge_position(position, ORDERS_MAX, "position")
+        return
+    assert not certain
+
+
+@pytest.mark.parametrize(("at", "name"), [
+    *(("position", name) for name in (*shape._POSITION_SIGNED, *shape._POSITION_UNSIGNED)),
+    *(("order", name) for name in (*shape._ORDER_SIGNED, *shape._ORDER_UNSIGNED)),
+    *(("source", name) for name in shape._SOURCE_UNSIGNED),
+])  # fmt: skip
+@pytest.mark.parametrize("text", [
+    "", "1", "0.00012", "65000.25", "1e-05", "1.5e+16", "9" * 28, "9" * 5 + "." + "9" * 23,
+    "0." + "9" * 28,
+])  # fmt: skip
+def test_usual_numbers_take_the_quick_way(at: str, name: str, text: str) -> None:
+    """Each number of a position in each of the forms that senders write, signed where it may be."""
+    position = valid()
+    setattr(place(position, at), name, text)
+    assert is_certain(position)
+    if text and name in (*shape._POSITION_SIGNED, *shape._ORDER_SIGNED):
+        setattr(place(position, at), name, f"-{text}")
+        assert is_certain(position)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("length", range(40))
+def test_each_form_of_a_number_is_as_long_as_its_length_says(length: int, signed: bool) -> None:
+    """On this rests that the quick look never takes bytes of one field for another's."""
+    for form in number_forms(length, signed=signed):
+        for text in ("1" * 50, "-" + "1" * 50, "0." + "1" * 50, "-0." + "1" * 50, "1.5e-05"):
+            found = re.match(form, text.encode())
+            assert found is None or found.end() == length
+    assert bool(number_forms(length, signed=signed)) == (length <= 30 + signed)
+
+
+def test_what_is_no_number_is_looked_at_closely() -> None:
+    """Two dots, a sign alone, one digit too many: there is something to say."""
+    for text in ("1.2.3", ".", "-", "-.", "1-", "e-05", "9" * 29, "0." + "9" * 29, "1e400"):
+        position = valid()
+        position.realized_pnl = text
+        assert not is_certain(position), text
+        position = valid()
+        position.orders[0].quantity = text
+        assert not is_certain(position), text
+
+
+def test_what_is_unknown_is_looked_at_closely() -> None:
+    """Fields of a newer contract, wherever they stand."""
+    newer = b"\xfa\x07\x01x"  # field 127
+    assert not is_certain(pb.Position.FromString(valid().SerializeToString() + newer))
+    order = pb.Order.FromString(valid().orders[0].SerializeToString() + newer)
+    position = valid()
+    position.orders[0].CopyFrom(order)
+    assert not is_certain(position)
 
 
 def test_usual_positions_take_the_quick_way() -> None:
     """An ordinary position, open or closed, is found right without a closer look."""
     position = valid()
-    assert _is_certainly_right(position, ORDERS_MAX)
+    assert is_certain(position)
     position.close_ms = OPEN_MS
-    position.extra = '{"a":1}'
+    position.extra = position.orders[0].extra = '{"a":1}'
 
-    assert _is_certainly_right(position, ORDERS_MAX)
+    assert is_certain(position)
+    position.stop_loss = "0"
+    assert not is_certain(position)

@@ -21,6 +21,8 @@ from tests.make import CLOSE_MS, NOW_MS, OPEN_MS, closed, leg, position, record
 TWINS = {
     "PositionHeader": "Position",
     "PositionTail": "Position",
+    "PositionParts": "Position",
+    "OrderTail": "Order",
     "LegFigures": "Position",
     "CampaignHeader": "Campaign",
     "MarkHeader": "Mark",

@@ -6,10 +6,10 @@ from collections.abc import Sized
 from decimal import Decimal
 
 from hotbook_server.config import Settings
+from hotbook_server.rpc.extras import check_extra
 from hotbook_server.rpc.shape import (
     TIMEFRAME_MAX,
     check_enum,
-    check_extra,
     check_request_id,
     check_time,
     check_version,

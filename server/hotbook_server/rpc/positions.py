@@ -233,15 +233,14 @@ class PositionsService:
         if not item.HasField("position"):
             raise InvalidArgument(f"{at} is missing", field=at)
         position, beside = item.position, at.removesuffix("position")
-        shape.check_position(position, self._settings.orders_max, at)
+        for own in ("version", "revision", "updated_ms"):
+            position.ClearField(own)
+        body = shape.check_position(position, self._settings.orders_max, at)
         if item.replace_open and position.campaign_id:
             raise InvalidArgument(
                 f"{beside}replace_open is for ordinary positions; a leg stands beside others",
                 field=f"{beside}replace_open",
             )
-        for own in ("version", "revision", "updated_ms"):
-            position.ClearField(own)
-        body = position.SerializeToString()
         if isinstance(item, pb.SaveRequest):  # in a SaveMany it was nested as deep as in a listing
             shape.check_listable(body, at)
         return Save(

@@ -1,45 +1,41 @@
 """What a request must look like, whatever the book holds. Raises InvalidArgument with the field.
 
-Nothing here knows the book. A position is judged by `_judge_position`, field by field. That, with
-the path of each field at hand, costs a fifth of a whole save; so what is certainly right is let
-through first, by a few tests over all fields at once. The quick look may only ever say "certainly
-right" or "look closely"; tests/server/test_shape.py holds it to that.
+Nothing here knows the book. What is certainly right is let through by a quick look at its bytes;
+the rest is judged field by field, with the path of each at hand.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
-from operator import attrgetter
 
-import msgspec
 from google.protobuf.message import DecodeError
 
+from hotbook_server.rpc.extras import check_extra
+from hotbook_server.rpc.quick_look import (
+    PRICE_SOURCES_MAX,
+    is_order_right,
+    is_position_right,
+    varint,
+)
 from hotbook_shared.errors import InvalidArgument
 from hotbook_shared.model import MS_MAX
-from hotbook_shared.money import are_plain, check_leg_number, check_number, from_text
+from hotbook_shared.money import check_leg_number, check_number, from_text
 from hotbook_shared.names import (
-    HOTKEY_MAX,
-    PAIR_MAX,
     UUID_MAX,
     check_hotkey,
     check_id,
     check_trade_pair,
     check_uuid,
-    is_id,
 )
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.pb import records_pb2 as raw
-from hotbook_shared.wire import EXECUTION_TYPES, ORDER_SOURCES, PATTERN_TYPES, SIDES, extra_from
+from hotbook_shared.wire import EXECUTION_TYPES, ORDER_SOURCES, PATTERN_TYPES, SIDES
 
 REQUEST_ID_MAX = 128
 TIMEFRAME_MAX = 16
 SOURCE_NAME_MAX = 128
 VERSION_MAX = 2**63 - 1
-EXTRA_MAX_BYTES = 256 * 1024
-EXTRA_DEPTH_MAX = 64
-PRICE_SOURCES_MAX = 1_000
 
 _POSITION_SIGNED = (
     "account_size", "quantity", "net_quantity", "net_leverage", "net_value",
@@ -56,103 +52,12 @@ _ORDER_UNSIGNED = (
 _SOURCE_UNSIGNED = ("open", "close", "vwap", "high", "low", "bid", "ask")
 
 
-_are_plain_ids = re.compile(rf"(?:[!-~]{{1,{UUID_MAX}}}\n)*+").fullmatch
-"""Names in ASCII, one a line; others are looked at closely."""
-
-# Of a message as much as there is in one go: each reading costs, whatever it reads.
-_read_position = attrgetter(
-    "hotkey", "position_uuid", "trade_pair", "side", "open_ms", "orders", "campaign_id",
-    "pattern_type", "signal_id", "timeframe", "extra", *_POSITION_SIGNED, *_POSITION_UNSIGNED,
-)  # fmt: skip
-_read_order = attrgetter(
-    "order_uuid", "type", "execution_type", "source", "processed_ms", "price_sources", "extra",
-    *_ORDER_SIGNED, *_ORDER_UNSIGNED,
-)  # fmt: skip
-_read_source = attrgetter("source", "extra", *_SOURCE_UNSIGNED)
-
-
-def check_position(position: pb.Position, orders_max: int, at: str = "position") -> None:
-    if not _is_certainly_right(position, orders_max):
+def check_position(position: pb.Position, orders_max: int, at: str = "position") -> bytes:
+    """A position, without what the server says of it. Returns its wire form."""
+    wire = position.SerializeToString()
+    if not is_position_right(position, wire, orders_max):
         _judge_position(position, orders_max, at)
-
-
-def _is_certainly_right(position: pb.Position, orders_max: int) -> bool:
-    read = _read_position(position)
-    hotkey, uuid, pair, side, open_ms, orders, campaign, pattern, signal, timeframe, extra = read[
-        :11
-    ]
-    texts = _Texts(read[11:22], read[22:])
-    return (
-        is_id(hotkey, HOTKEY_MAX)
-        and is_id(uuid, UUID_MAX)
-        and is_id(pair, PAIR_MAX)
-        and 0 <= side < len(SIDES)
-        and 0 <= open_ms <= MS_MAX
-        and (not position.HasField("close_ms") or open_ms <= position.close_ms <= MS_MAX)
-        and not (campaign or pattern or signal or timeframe)
-        and (not extra or _is_extra(extra))
-        and (not read[22] or Decimal(read[22]) > 0)  # the stop
-        and len(orders) <= orders_max
-        and all(_is_order_certainly_right(order, texts) for order in orders)
-        and texts.are_plain
-    )
-
-
-class _Texts:
-    """Names and numbers of a position, its orders and their sources, to be looked at together."""
-
-    __slots__ = ("names", "signed", "unsigned")
-
-    def __init__(self, signed: Iterable[str] = (), unsigned: Iterable[str] = ()) -> None:
-        self.names: list[str] = []
-        self.signed = [*signed]
-        self.unsigned = [*unsigned]
-
-    @property
-    def are_plain(self) -> bool:
-        names = "\n".join([*self.names, ""])
-        return (
-            _are_plain_ids(names) is not None
-            and names.count("\n") == len(self.names)
-            and are_plain(self.signed, signed=True)
-            and are_plain(self.unsigned, signed=False)
-        )
-
-
-def _is_order_certainly_right(order: pb.Order, texts: _Texts) -> bool:
-    """All but its texts, which it adds to the others."""
-    read = _read_order(order)
-    uuid, kind, execution, source, processed_ms, price_sources, extra = read[:7]
-    texts.names.append(uuid)
-    texts.signed += read[7:11]
-    texts.unsigned += read[11:]
-    return (
-        1 <= kind < len(SIDES)
-        and 0 <= execution < len(EXECUTION_TYPES)
-        and 0 <= source < len(ORDER_SOURCES)
-        and 0 <= processed_ms <= MS_MAX
-        and (not extra or _is_extra(extra))
-        and (not price_sources or _are_sources_certainly_right(price_sources, texts))
-    )
-
-
-def _are_sources_certainly_right(sources: Sequence[pb.PriceSource], texts: _Texts) -> bool:
-    for source in sources:
-        name, extra, *quotes = _read_source(source)
-        texts.unsigned += quotes
-        if len(name) > SOURCE_NAME_MAX or not _is_extra(extra):
-            return False
-    return len(sources) <= PRICE_SOURCES_MAX
-
-
-def _is_extra(text: str) -> bool:
-    if not text:
-        return True
-    try:
-        check_extra(text, "extra")
-    except InvalidArgument:
-        return False
-    return True
+    return wire
 
 
 def check_hotkeys(hotkeys: Sequence[str], most: int) -> None:
@@ -186,11 +91,10 @@ def check_version(version: int, field: str) -> None:
 def check_order(order: pb.Order) -> bytes:
     """One order by itself: its shape, and that its signs say what its type says. Returns its wire
     form."""
-    texts = _Texts()
-    if not (_is_order_certainly_right(order, texts) and texts.are_plain):
-        _judge_order(order, "order")
     wire = order.SerializeToString()
-    check_listable(_FIELD_7 + _varint(len(wire)) + wire, "order")
+    if not is_order_right(wire):
+        _judge_order(order, "order")
+    check_listable(_FIELD_7 + varint(len(wire)) + wire, "order")
     if order.slippage and abs(from_text(order.slippage)) > 1:
         raise InvalidArgument(
             f"order.slippage must be from -1 to 1: {order.slippage}", field="order.slippage"
@@ -207,24 +111,15 @@ def check_order(order: pb.Order) -> bytes:
 
 def check_listable(body: bytes, at: str) -> None:
     """Unknown fields may be nested so deep that they parse here, but no more in a listing."""
-    inner = _FIELD_1 + _varint(len(body)) + body
+    inner = _FIELD_1 + varint(len(body)) + body
     try:
-        raw.NestedHeader.FromString(_FIELD_1 + _varint(len(inner)) + inner)
+        raw.NestedHeader.FromString(_FIELD_1 + varint(len(inner)) + inner)
     except DecodeError:
         raise InvalidArgument(f"{at} is nested too deep", field=at) from None
 
 
 # Tags of fields that hold bytes, by their number: the orders of a position are field 7.
 _FIELD_1, _FIELD_7 = b"\x0a", b"\x3a"
-
-
-def _varint(number: int) -> bytes:
-    encoded = bytearray()
-    while number > 127:
-        encoded.append(number & 127 | 128)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
 
 
 def _judge_position(position: pb.Position, orders_max: int, at: str) -> None:
@@ -305,31 +200,3 @@ def _check_numbers(message: object, at: str, names: tuple[str, ...], *, signed: 
 def check_enum(number: int, known: Sequence[object], field: str) -> None:
     if not 0 <= number < len(known):
         raise InvalidArgument(f"{field} has the unknown value {number}", field=field)
-
-
-def check_extra(text: str, field: str) -> None:
-    if not text:
-        return
-    if len(text) > EXTRA_MAX_BYTES or (not text.isascii() and len(text.encode()) > EXTRA_MAX_BYTES):
-        raise InvalidArgument(f"{field} is longer than {EXTRA_MAX_BYTES} bytes", field=field)
-    try:
-        extra = extra_from(text)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise InvalidArgument(f"{field} is not one JSON object: {error}", field=field) from None
-    if text.count("{") + text.count("[") > EXTRA_DEPTH_MAX and _is_too_deep(extra):
-        raise InvalidArgument(f"{field} is nested deeper than {EXTRA_DEPTH_MAX}", field=field)
-
-
-def _is_too_deep(extra: dict[str, object]) -> bool:
-    """Whether it is nested so deep that a reader, further down its stack, may fail on it."""
-    level: list[dict[str, object] | list[object]] = [extra]
-    for _ in range(EXTRA_DEPTH_MAX):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, dict | list)
-        ]
-        if not level:
-            return False
-    return True

@@ -154,7 +154,7 @@ def _check_figures(message: pb.Position, order: pb.Order) -> None:
     """What orders amount to, and sizes of ours, are numbers within the limits, like all others."""
     texts = [getattr(message, name) for name in NUMBERS]
     texts += [getattr(order, name) for name in _SIZES]
-    if are_plain(texts, signed=True):
+    if are_plain(texts):
         return
     for name, text in zip((*NUMBERS, *_SIZES), texts, strict=True):
         try:

@@ -63,6 +63,20 @@ class NestedHeader(_message.Message):
     inner: NestedHeader.Inner
     def __init__(self, inner: _Optional[_Union[NestedHeader.Inner, _Mapping]] = ...) -> None: ...
 
+class PositionParts(_message.Message):
+    __slots__ = ("orders",)
+    ORDERS_FIELD_NUMBER: _ClassVar[int]
+    orders: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, orders: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class OrderTail(_message.Message):
+    __slots__ = ("price_sources", "extra")
+    PRICE_SOURCES_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_FIELD_NUMBER: _ClassVar[int]
+    price_sources: _containers.RepeatedScalarFieldContainer[bytes]
+    extra: str
+    def __init__(self, price_sources: _Optional[_Iterable[bytes]] = ..., extra: _Optional[str] = ...) -> None: ...
+
 class PositionReply(_message.Message):
     __slots__ = ("revision", "position")
     REVISION_FIELD_NUMBER: _ClassVar[int]
