@@ -21,6 +21,10 @@ settings.register_profile(
 )
 
 
+def times() -> int:
+    """How often as many examples are drawn as in a usual run."""
+    return settings().max_examples // USUALLY
+
+
 def examples(number: int) -> int:
-    """So many in a usual run, and as many more as the profile says."""
-    return number * settings().max_examples // USUALLY
+    return number * times()

@@ -29,13 +29,13 @@ from hotbook_server.commands import (
 )
 from hotbook_shared.campaign_wire import campaign_from_wire, mark_from_wire
 from hotbook_shared.pb import hotbook_pb2 as pb
-from tests.chance import examples
+from tests.chance import examples, times
 from tests.model.campaign_strategies import several_on_campaigns
 from tests.model.naive import Refusal
 from tests.model.naive_campaigns import Filed, LegSaid, NaiveCampaigns, Plan, Pushed
 from tests.model.test_model import AFTER_COMMIT, BEFORE_COMMIT, BookMachine
 
-pytestmark = pytest.mark.timeout(900)  # a failure is made small first, which takes minutes
+pytestmark = pytest.mark.timeout(900 * times())  # a failure is made small first
 
 Figures = tuple[Fraction, ...]
 

@@ -35,7 +35,7 @@ from hotbook_server.telemetry import Telemetry
 from hotbook_shared.book.exposure import exposure_of
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.wire import position_from_wire
-from tests.chance import examples
+from tests.chance import examples, times
 from tests.conftest import FakeClock
 from tests.make import NOW_MS, content
 from tests.model.compared import are_alike, check_answer
@@ -44,7 +44,7 @@ from tests.model.naive import Refusal
 from tests.model.naive_orders import ORDERS_MAX, Answer, NaiveOrders, Split
 from tests.model.strategies import HOTKEYS, PAIRS, several_commands
 
-pytestmark = pytest.mark.timeout(900)  # a failure is made small first, which takes minutes
+pytestmark = pytest.mark.timeout(900 * times())  # a failure is made small first
 
 BEFORE_COMMIT = ("decided", "journal begun", "journal written")
 AFTER_COMMIT = ("journaled", "applied", "answered")
