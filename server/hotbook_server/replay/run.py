@@ -16,9 +16,8 @@ of threads nor on the time of day. Only a participant that takes too long is jud
 from __future__ import annotations
 
 import asyncio
-import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import islice
 
 import uvloop
@@ -32,7 +31,7 @@ from hotbook_server.replay.report import ReplayReport, hotkey_results, strategy_
 from hotbook_server.replay.sight import Ask, Market, ReplayBook, Step, Strategy
 from hotbook_server.replay.tape import Minute, Order, Tape
 from hotbook_server.rpc.campaigns import CampaignsService
-from hotbook_server.rpc.guard import Call
+from hotbook_server.rpc.guard import Call, method_of
 from hotbook_server.rpc.orders import OrdersService
 from hotbook_server.telemetry import Telemetry
 from hotbook_shared.book import Book
@@ -72,7 +71,7 @@ class Desk:
 
     def __init__(self, *services: object) -> None:
         self._services = services
-        self._calls: dict[str, Callable[..., object]] = {}
+        self._calls: dict[str, Callable[..., Awaitable[object]]] = {}
 
     async def make(self, asks: Sequence[Ask], at_once: int) -> list[HotbookError | None]:
         """Makes the calls in their order. Returns the refusal of each, None where it was done.
@@ -87,19 +86,15 @@ class Desk:
         return told
 
     async def _make(self, ask: Ask) -> HotbookError | None:
-        act = self._calls.get(ask.rpc) or self._find(ask.rpc)
+        act = self._calls.get(ask.rpc)
+        if act is None:
+            act = self._calls[ask.rpc] = method_of(self._services, ask.rpc)
         call = Call(ask.rpc, b"", _InProcess(), CALL_TIMEOUT_S)
         try:
-            await act(ask.request, call)  # type: ignore[misc]
+            await act(ask.request, call)
         except HotbookError as refusal:
             return refusal
         return None
-
-    def _find(self, rpc: str) -> Callable[..., object]:
-        name = re.sub(r"(?<!^)(?=[A-Z])", "_", rpc).lower()
-        found = next(getattr(one, name) for one in self._services if hasattr(one, name))
-        self._calls[rpc] = found
-        return found  # type: ignore[no-any-return]
 
 
 class Replay:

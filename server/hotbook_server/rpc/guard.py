@@ -102,7 +102,7 @@ class Guard:
         return grpc.method_handlers_generic_handler(
             service.full_name,
             {
-                method.name: self._handler(method, _method(methods, _snake(method.name)))
+                method.name: self._handler(method, method_of(methods, method.name))
                 for method in service.methods
             },
         )
@@ -268,8 +268,10 @@ class Guard:
         )
 
 
-def _method(methods: Iterable[object], name: str) -> Any:
-    return next(getattr(one, name) for one in methods if hasattr(one, name))
+def method_of(services: Iterable[object], rpc: str) -> Any:
+    """The method of an rpc: its name in snake case; of several services the first that has it."""
+    name = re.sub(r"(?<!^)(?=[A-Z])", "_", rpc).lower()
+    return next(getattr(one, name) for one in services if hasattr(one, name))
 
 
 def _parser(method: MethodDescriptor) -> Callable[[bytes], Message]:
@@ -283,7 +285,3 @@ def _parser(method: MethodDescriptor) -> Callable[[bytes], Message]:
             raise InvalidArgument(f"the request is not a {name}", field="request") from None
 
     return parse
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
