@@ -67,17 +67,19 @@ def report(*args: str | Path, code: int = 0) -> dict[str, Any]:
 
 
 def test_the_same_report_each_time(file: Path) -> None:
-    """Through the command line itself, on one thread and on eight: the same but for the seconds."""
+    """Through the command line itself, eight strategies on one thread and on eight: the same but
+    for the seconds."""
     ends = []
+    more = [word for name in "uvwxyz" for word in ("-s", f"{name}=mine_of_test:Once")]
     for threads in ("1", "8"):
         told = tell("", "replay", str(file), "-s", "breakout", "-s", "me=mine_of_test:Once",
-                    "--threads", threads, "-o", "json")  # fmt: skip
+                    *more, "--threads", threads, "-o", "json")  # fmt: skip
         assert told.code == 0, told.err
         found = json.loads(told.out)
         assert found.pop("seconds") > 0
         ends.append(found)
     assert ends[0] == ends[1]
-    assert [one["name"] for one in ends[0]["strategies"]] == ["breakout", "me"]
+    assert [one["name"] for one in ends[0]["strategies"]] == ["breakout", "me", *"uvwxyz"]
     assert (ends[0]["steps"], ends[0]["orders"]) == (60, 6)
     assert next(one for one in ends[0]["hotkeys"] if one["hotkey"] == "me")["positions"] == 5
 

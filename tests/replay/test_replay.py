@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 import pytest
@@ -66,20 +67,105 @@ class Campaigner:
                 book.close_leg(leg.campaign_id, leg)
 
 
+class Rival:
+    """Trades for itself, and beside its rivals for a hotkey that is theirs together: who is first
+    there changes what it holds. At its last step it leaves, or raises."""
+
+    def __init__(self, name: str, last_step: int, *, raises: bool = False) -> None:
+        self._name = name
+        self._last_step = last_step
+        self._raises = raises
+
+    def on_step(self, step: Step, market: Market, book: ReplayBook) -> bool:
+        if step.number % 7 == 0:
+            side = Side.FLAT if step.number % 14 else Side.LONG
+            for pair in sorted(market.fresh):
+                book.place_order(self._name, pair, side, leverage=TENTH)
+        for pair in sorted(market.fresh)[step.number % 3 :][:1]:
+            leverage = Decimal(len(self._name)) / 10
+            book.place_order("all", pair, Side.SHORT, leverage=leverage)
+            if book.has_open("all", pair):
+                book.close_position("all", pair)
+        if step.number == self._last_step and self._raises:
+            raise ValueError("on purpose")
+        return step.number < self._last_step
+
+
+def crowd() -> dict[str, Strategy]:
+    """Ten strategies: two of them leave and two raise, while the others go on."""
+    return {
+        **examples(),
+        **{name: Campaigner(name) for name in ("campaigner", "other-campaigner")},
+        "rival": Rival("rival", 1_000),
+        "third-rival": Rival("third-rival", 1_000),
+        "leaves": Rival("leaves", 31),
+        "leaves-late": Rival("leaves-late", 77),
+        "raises": Rival("raises", 42, raises=True),
+        "raises-late": Rival("raises-late", 99, raises=True),
+    }
+
+
+@pytest.fixture
+def hasty_threads() -> Iterator[None]:
+    """Threads take turns as often as the interpreter lets them, so that none comes back in the
+    order in which it began."""
+    before_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before_s)
+
+
+@pytest.mark.usefixtures("hasty_threads")
 def test_every_run_ends_in_the_same_book(settings: Settings) -> None:
-    """S1-17: ten runs, on one thread and on eight, end in books that are equal to the last bit."""
-    rows = walk(150)
+    """S1-17: eight runs of ten strategies, of which some leave and some raise on the way, on one
+    thread and on eight, end in books that are equal to the last bit."""
+    rows = walk(120)
     found = []
-    for number in range(10):
-        strategies = examples() | {"campaigner": Campaigner("campaigner")}
+    for number in range(8):
         threads = 8 if number % 2 else 1
-        replay, report = replayed(rows, strategies, settings, threads=threads)
+        replay, report = replayed(rows, crowd(), settings, threads=threads)
         assert not list(replay.book.problems())
-        assert not report.has_failed
         assert all(one.done for one in report.strategies)
         assert report.campaigns
         found.append((report.digest, report.revision, report.hotkeys, report.strategies))
     assert all(one == found[0] for one in found)
+    ends = {one.name: (one.steps, one.has_failed) for one in found[0][3] if one.ended}
+    assert ends == {
+        "leaves": (31, False), "leaves-late": (77, False),
+        "raises": (42, True), "raises-late": (99, True),
+    }  # fmt: skip
+
+
+def test_eight_threads_run_eight_at_once(settings: Settings) -> None:
+    """Eight strategies on eight threads are all in their step at the same moment, and come back in
+    the opposite order of their names; what they ask for is still done by name, as on one thread."""
+    names = "abcdefgh"
+
+    def waits(name: str, all_here: threading.Barrier, back: dict[str, threading.Event]) -> OnStep:
+        def act(step: Step, market: Market, book: ReplayBook) -> None:
+            book.place_order("hk", f"P-{name}", Side.LONG, leverage=Decimal(6), price=Decimal(1))
+            all_here.wait(DEADLINE_S)
+            if name != names[-1]:
+                assert back[chr(ord(name) + 1)].wait(DEADLINE_S)
+            back[name].set()
+
+        return act
+
+    digests = []
+    for threads in (8, 8, 8, 1):
+        all_here = threading.Barrier(threads)
+        back = {name: threading.Event() for name in names}
+        if threads == 1:
+            for event in back.values():
+                event.set()
+        strategies: dict[str, Strategy] = {
+            name: Does(waits(name, all_here, back)) for name in reversed(names)
+        }
+        replay, report = replayed(prices(1), strategies, settings, threads=threads)
+        assert not report.has_failed, report.strategies
+        assert list(replay.book.positions.open_by_pair["hk"]) == ["P-a"]
+        digests.append(report.digest)
+    assert len(set(digests)) == 1
 
 
 class Recomputed(RangeBreak):
@@ -241,6 +327,25 @@ def test_what_was_seen_stays_as_it_was(settings: Settings) -> None:
             book.campaign_totals("any")
 
 
+def test_a_position_is_decoded_once(settings: Settings) -> None:
+    """While a position stands as it is, a participant is given the very same object at each step:
+    it is decoded when it is first looked at, and anew when it has changed."""
+    seen: list[Position] = []
+
+    def looks(step: Step, market: Market, book: ReplayBook) -> None:
+        if step.number in (1, 6):
+            book.place_order("hk", "ANYTHING", Side.LONG, leverage=TENTH)
+        if step.number > 1:
+            (position,) = book.open_positions("hk")
+            assert book.open_position("hk", "ANYTHING") is position
+            seen.append(position)
+
+    replayed(prices(10), {"l": Does(looks)}, settings)
+    assert [len(position.orders) for position in seen] == [1] * 5 + [2] * 4
+    assert all(position is seen[0] for position in seen[:5])
+    assert all(position is seen[5] for position in seen[5:])
+
+
 # ---------------------------------------------------------------------------- who does not stay
 
 
@@ -350,6 +455,24 @@ def test_orders_of_the_file(settings: Settings) -> None:
     assert report.refusals[0].startswith("step 5, row 13: order.price must be above 0")
     assert report.refusals[1].startswith("step 6, row 14: the leverage on BTCUSD")
     assert (report.hotkeys[0].won, report.hotkeys[0].lost, report.hotkeys[0].open) == (1, 0, 0)
+
+
+def test_a_return_beyond_all_measure_is_reported(settings: Settings) -> None:
+    """A hotkey whose position closes at 1e21 times its price has its row in the report like others,
+    with 8 decimals and every digit before them."""
+    rows = [
+        *prices(2),
+        order("ANYTHING", 0, "LONG", leverage="1", price="0.0000000001"),
+        order("ANYTHING", 1, "FLAT", leverage=None, price="100000000000"),
+        order("ANYTHING", 0, "LONG", hotkey="other", leverage="1", price="3"),
+        order("ANYTHING", 1, "FLAT", hotkey="other", leverage=None, price="4"),
+    ]
+    report = replayed(rows, {}, settings)[1]
+    huge, other = report.hotkeys
+    assert (huge.hotkey, huge.won, huge.open) == ("miner", 1, 0)
+    assert huge.mean_return > Decimal(10) ** 20
+    assert huge.mean_return.as_tuple().exponent == other.mean_return.as_tuple().exponent == -8
+    assert round(other.mean_return, 2) == Decimal("1.33")
 
 
 def test_time_is_simulated(settings: Settings) -> None:

@@ -13,7 +13,7 @@ import msgspec
 from hotbook_server.replay.crew import Participant
 from hotbook_shared.book import Book
 from hotbook_shared.model import Position
-from hotbook_shared.money import ONE, SUMS, ZERO, from_text
+from hotbook_shared.money import ONE, SUMS, ZERO, from_text, ratio
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.record import Record
 from hotbook_shared.wire import position_from_wire
@@ -105,10 +105,8 @@ def _result_of(hotkey: str, records: list[Record]) -> HotkeyResult:
             returns = SUMS.add(returns, gained)
             result = result or SUMS.subtract(gained, ONE)
             won, lost = won + (result > 0), lost + (result < 0)
-    mean = returns / closed if closed else ONE
-    return HotkeyResult(
-        hotkey, len(records), len(records) - closed, won, lost, realized, round(mean, 8)
-    )
+    mean = ratio(returns, Decimal(closed)) if closed else ONE
+    return HotkeyResult(hotkey, len(records), len(records) - closed, won, lost, realized, mean)
 
 
 def positions_of(book: Book) -> Iterator[Position]:

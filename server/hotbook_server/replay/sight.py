@@ -145,7 +145,8 @@ class ReplayBook:
         self._step = step
         self._market = market
         self._name = name
-        self._decoded: Lru[bytes, Position] = decoded or Lru(DECODED_MAX)
+        # NB: an empty one is false, and it is the participant's all the same.
+        self._decoded: Lru[bytes, Position] = Lru(DECODED_MAX) if decoded is None else decoded
 
     # ---------------------------------------------------------------- reading
 
