@@ -66,7 +66,7 @@ NOT_ABSURD = {
     "150 legs in one call, REST": (0.01, 1_000),
     "bars, 400 legs against none": (0.1, 10),
     "bars from one stream, 400 legs, 3 following": (50, 1_000_000),
-    "replay of 9 pairs, two strategies, 4 threads": (5, 100_000),
+    "replay of 9 pairs, 4 strategies on 4 threads": (5, 100_000),
 }
 
 

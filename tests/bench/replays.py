@@ -1,8 +1,8 @@
 """Replays: steps of simulated time a second, over a real book in memory.
 
-One tape of bars of nine pairs is replayed without strategies, with the two examples, and with these
-on eight threads. All rounds of a side must end in the same book, and eight threads in the same as
-one.
+One tape of bars of nine pairs is replayed without strategies, with the two examples, and with eight
+strategies (each example four times, under names of its own) on one thread and on eight. All rounds
+with the same strategies must end in the same book, on whatever number of threads.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
 
 import msgspec
@@ -56,20 +57,18 @@ class Replays:
 
     def __init__(self, tape: Tape) -> None:
         self._tape = tape
-        self._digests: dict[bool, str] = {}
+        self._digests: dict[int, str] = {}
 
-    def play(self, threads: int, *, with_strategies: bool) -> float:
+    def play(self, strategies: int, threads: int) -> float:
         """Steps a second."""
-        strategies = (
-            {name: make(name) for name, make in EXAMPLES.items()} if with_strategies else {}
-        )
-        replay = Replay(self._tape, strategies, load_settings(), threads=threads)
+        kinds = islice(cycle(EXAMPLES.values()), strategies)
+        present = {f"s{number}": make(f"s{number}") for number, make in enumerate(kinds, start=1)}
+        replay = Replay(self._tape, present, load_settings(), threads=threads)
         report = replay.run()
         assert report.steps == len(self._tape.minutes)
         assert not any(one.has_failed for one in report.strategies)
-        if with_strategies:
-            assert report.positions, "they have traded"
-        assert self._digests.setdefault(with_strategies, report.digest) == report.digest
+        assert all(one.done for one in report.strategies), "they have traded"
+        assert self._digests.setdefault(strategies, report.digest) == report.digest
         return report.steps / report.seconds
 
 
@@ -77,10 +76,11 @@ def measure(scale: Scale) -> list[Figure]:
     tape = tape_of(Path("made"), _rows(scale.minutes), MINUTE_MS)
     replays = Replays(tape)
     sides: dict[str, Callable[[], float]] = {
-        "no strategy": partial(replays.play, 1, with_strategies=False),
-        "two strategies": partial(replays.play, 1, with_strategies=True),
-        f"two strategies, {scale.threads} threads": partial(
-            replays.play, scale.threads, with_strategies=True
+        "no strategy": partial(replays.play, 0, 1),
+        "two strategies": partial(replays.play, 2, 1),
+        f"{scale.threads} strategies on one thread": partial(replays.play, scale.threads, 1),
+        f"{scale.threads} strategies on {scale.threads} threads": partial(
+            replays.play, scale.threads, scale.threads
         ),
     }
     found = alternate(scale.rounds, sides)
