@@ -6,7 +6,7 @@ The faces (sync now, async later) only differ in how they wait.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -365,15 +365,6 @@ def seconds(timeout_s: float | None, default_s: float) -> float:
 def at_ms(at: datetime | int | None, field: str = "at") -> int:
     """A time on the wire; 0 stands for one that is not given."""
     return 0 if at is None else epoch_ms(at, field)
-
-
-def choice(table: Mapping[Any, int], value: object, field: str) -> Any:
-    """The number on the wire of one of a few words."""
-    try:
-        return table[value]
-    except (KeyError, TypeError):
-        wanted = " or ".join(repr(str(name)) for name in table if name is not None)
-        raise InvalidArgument(f"{field} must be {wanted}, not {value!r}", field=field) from None
 
 
 def built(build: Callable[[], Result]) -> Result:

@@ -16,7 +16,6 @@ from hotbook._calls import (
     Call,
     at_ms,
     built,
-    choice,
     iterate,
     request_id,
 )
@@ -39,7 +38,7 @@ from hotbook_shared.errors import HotbookError, InvalidArgument, PageExpired
 from hotbook_shared.model import PatternType, Position, Side
 from hotbook_shared.money import to_text
 from hotbook_shared.pb import hotbook_pb2 as pb
-from hotbook_shared.sendable import extra_text
+from hotbook_shared.sendable import choice, extra_text
 
 _PATTERNS = {p: n for p, n in campaign_wire.PATTERN_NUMBER.items() if p}
 _LEG_SIDES = {Side.LONG: pb.SIDE_LONG, Side.SHORT: pb.SIDE_SHORT}

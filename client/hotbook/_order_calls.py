@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from hotbook._calls import Call, at_ms, built, choice, iterate, request_id
+from hotbook._calls import Call, at_ms, built, iterate, request_id
 from hotbook_shared import answers, wire
 from hotbook_shared.model import (
     Exposure,
@@ -21,9 +21,7 @@ from hotbook_shared.model import (
 )
 from hotbook_shared.money import to_text
 from hotbook_shared.pb import hotbook_pb2 as pb
-
-ON_FLIP = {"close": pb.ON_FLIP_CLOSE, "reverse": pb.ON_FLIP_REVERSE}
-ON_LIMIT = {"refuse": pb.ON_LIMIT_REFUSE, "close": pb.ON_LIMIT_CLOSE}
+from hotbook_shared.sendable import choice
 
 
 def place_order(
@@ -43,8 +41,8 @@ def place_order(
             order=wire.order_to_wire(order),
             request_id=request_id(),
             account_size=to_text(account_size, "account_size"),
-            on_flip=choice(ON_FLIP, on_flip, "on_flip"),
-            on_limit=choice(ON_LIMIT, on_limit, "on_limit"),
+            on_flip=choice(wire.ON_FLIP, on_flip, "on_flip"),
+            on_limit=choice(wire.ON_LIMIT, on_limit, "on_limit"),
             portfolio_leverage_max=to_text(portfolio_leverage_max, "portfolio_leverage_max"),
         )
     )

@@ -83,6 +83,15 @@ def _check_member(value: object, known: type[StrEnum], field: str) -> None:
         raise InvalidArgument(f"{field} must be one of {wanted}, not {value!r}", field=field)
 
 
+def choice(table: Mapping[Any, int], value: object, field: str) -> Any:
+    """The number on the wire of one of a few words."""
+    try:
+        return table[value]
+    except (KeyError, TypeError):
+        wanted = " or ".join(repr(str(name)) for name in table if name is not None)
+        raise InvalidArgument(f"{field} must be {wanted}, not {value!r}", field=field) from None
+
+
 def extra_text(extra: Mapping[str, Any], field: str = "extra") -> str:
     """The wire's form of an `extra`: one JSON object; the empty text where there is nothing."""
     if not extra:

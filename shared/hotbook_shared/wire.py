@@ -51,9 +51,11 @@ PATTERN_TYPES: tuple[PatternType | None, ...] = (None, *PatternType)
 ORDER_SOURCES = tuple(OrderSource)
 DURABILITIES = (Durability.MEMORY, Durability.FSYNC, Durability.RELAXED, Durability.MEMORY)
 
-_SIDE_NUMBER = {side: number for number, side in enumerate(SIDES)}
+SIDE_NUMBER = {side: number for number, side in enumerate(SIDES)}
 _EXECUTION_NUMBER = {kind: number for number, kind in enumerate(EXECUTION_TYPES)}
-_PATTERN_NUMBER = {pattern: number for number, pattern in enumerate(PATTERN_TYPES)}
+PATTERN_NUMBER = {pattern: number for number, pattern in enumerate(PATTERN_TYPES)}
+ON_FLIP = {"close": pb.ON_FLIP_CLOSE, "reverse": pb.ON_FLIP_REVERSE}
+ON_LIMIT = {"refuse": pb.ON_LIMIT_REFUSE, "close": pb.ON_LIMIT_CLOSE}
 SOURCE_NUMBER = {source: number for number, source in enumerate(ORDER_SOURCES)}
 DURABILITY_NUMBER = {
     Durability.FSYNC: pb.DURABILITY_FSYNC,
@@ -107,7 +109,7 @@ def _position_to_wire(p: Position) -> pb.Position:
         hotkey=p.hotkey,
         position_uuid=p.position_uuid,
         trade_pair=p.trade_pair,
-        side=_SIDE_NUMBER[p.side],  # type: ignore[arg-type]
+        side=SIDE_NUMBER[p.side],  # type: ignore[arg-type]
         open_ms=model.epoch_ms(p.open_ms),
         close_ms=None if p.close_ms is None else model.epoch_ms(p.close_ms),
         orders=[_order_to_wire(order) for order in p.orders],
@@ -125,7 +127,7 @@ def _position_to_wire(p: Position) -> pb.Position:
         stop_loss=_text(p.stop_loss),
         exit_price=_text(p.exit_price),
         campaign_id=p.campaign_id or None,
-        pattern_type=_PATTERN_NUMBER[p.pattern_type],  # type: ignore[arg-type]
+        pattern_type=PATTERN_NUMBER[p.pattern_type],  # type: ignore[arg-type]
         signal_id=p.signal_id or None,
         timeframe=p.timeframe or None,
         extra=extra_text(p.extra) if p.extra else None,
@@ -135,7 +137,7 @@ def _position_to_wire(p: Position) -> pb.Position:
 def _order_to_wire(o: Order) -> pb.Order:
     return pb.Order(
         order_uuid=o.order_uuid,
-        type=_SIDE_NUMBER[o.type],  # type: ignore[arg-type]
+        type=SIDE_NUMBER[o.type],  # type: ignore[arg-type]
         leverage=_text(o.leverage),
         quantity=_text(o.quantity),
         value=_text(o.value),
@@ -176,7 +178,7 @@ def _price_source_to_wire(s: PriceSource) -> pb.PriceSource:
 
 def write_fills(message: pb.Position, fills: Fills) -> None:
     """Writes what a position's orders amount to; of the orders themselves the clipped one."""
-    message.side = _SIDE_NUMBER[fills.side]  # type: ignore[assignment]
+    message.side = SIDE_NUMBER[fills.side]  # type: ignore[assignment]
     message.open_ms = fills.open_ms
     for name in NUMBERS:
         setattr(message, name, str(getattr(fills, name)))

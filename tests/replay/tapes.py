@@ -1,15 +1,16 @@
-"""Tapes for tests: bars of several pairs from a seeded generator, as rows and as files."""
+"""Tapes for tests: bars of several pairs from a seeded generator, as rows and as files; and
+strategies of a line or two."""
 
 from __future__ import annotations
 
 import csv
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from hotbook_server.config import Settings
-from hotbook_server.replay import Replay, ReplayReport, Strategy, Tape
+from hotbook_server.replay import Market, Replay, ReplayBook, ReplayReport, Step, Strategy, Tape
 from hotbook_server.replay.examples import breakout, fakeout
 from hotbook_server.replay.tape import tape_of
 
@@ -18,6 +19,7 @@ MINUTE_MS = 60_000
 PAIRS = ("BTCUSD", "ETHUSD", "EURUSD", "SPX", "ANYTHING")
 
 Row = dict[str, Any]
+OnStep = Callable[[Step, Market, ReplayBook], bool | None]
 
 
 def at_ms(minute: int) -> int:
@@ -33,6 +35,11 @@ def order(pair: str, minute: int, side: str, **changed: Any) -> Row:
     fields: Row = {"kind": "order", "trade_pair": pair, "time": at_ms(minute), "hotkey": "miner",
                    "side": side, "leverage": "0.1"}  # fmt: skip
     return fields | changed
+
+
+def prices(minutes: int, pair: str = "ANYTHING") -> list[Row]:
+    """A pair that rises by 1 a minute, from 100."""
+    return [bar(pair, minute, str(100 + minute)) for minute in range(minutes)]
 
 
 def walk(minutes: int = 300, pairs: Sequence[str] = PAIRS, seed: int = 7) -> list[Row]:
@@ -65,6 +72,16 @@ def write_csv(path: Path, rows: Sequence[Row]) -> Path:
         writer.writeheader()
         writer.writerows(rows)
     return path
+
+
+class Does:
+    """A strategy that does what a function says."""
+
+    def __init__(self, act: OnStep) -> None:
+        self._act = act
+
+    def on_step(self, step: Step, market: Market, book: ReplayBook) -> bool | None:
+        return self._act(step, market, book)
 
 
 def examples() -> dict[str, Strategy]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
@@ -19,27 +19,21 @@ from hotbook_shared.errors import PortfolioLeverageExceeded, Stale
 from hotbook_shared.market import Generation, PairMarket, VolumeLevel
 from hotbook_shared.model import PatternType, Position, Side, utc
 from hotbook_shared.volume import RollingVolume, level_of
-from tests.replay.tapes import Row, at_ms, bar, examples, order, replayed, walk
+from tests.replay.tapes import (
+    Does,
+    OnStep,
+    Row,
+    at_ms,
+    bar,
+    examples,
+    order,
+    prices,
+    replayed,
+    walk,
+)
 
 TENTH = Decimal("0.1")
 DEADLINE_S = 30
-
-OnStep = Callable[[Step, Market, ReplayBook], bool | None]
-
-
-class Does:
-    """A strategy that does what a function says."""
-
-    def __init__(self, act: OnStep) -> None:
-        self._act = act
-
-    def on_step(self, step: Step, market: Market, book: ReplayBook) -> bool | None:
-        return self._act(step, market, book)
-
-
-def prices(minutes: int, pair: str = "ANYTHING") -> list[Row]:
-    """A pair that rises by 1 a minute, from 100."""
-    return [bar(pair, minute, str(100 + minute)) for minute in range(minutes)]
 
 
 class Campaigner:

@@ -7,6 +7,8 @@ for in the same step, on whatever thread it runs.
 
 Invariant: a Market never changes, nor do the positions of a ReplayBook; both may be kept. Campaigns
 are looked up in the book itself, which goes on after the step: asked later, it says so.
+
+docs/replay.md says all of this to those who write strategies.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 from google.protobuf.message import Message
@@ -22,6 +24,7 @@ from google.protobuf.message import Message
 from hotbook_server.config import Settings
 from hotbook_server.lru import Lru
 from hotbook_server.market import pair_market
+from hotbook_server.rules.allowed import KEEPS_RETURNS
 from hotbook_shared.book import Book
 from hotbook_shared.book.book import Picture
 from hotbook_shared.campaign import Campaign, CampaignTotals, ExitReason, Pattern
@@ -31,13 +34,21 @@ from hotbook_shared.campaign_wire import (
     mark_from_wire,
     pattern_to_wire,
 )
-from hotbook_shared.errors import HotbookError, Stale
+from hotbook_shared.errors import HotbookError, InvalidArgument, Stale
 from hotbook_shared.market import Generation, Mark, PairMarket
-from hotbook_shared.model import PatternType, Position, Side, utc
+from hotbook_shared.model import Order, PatternType, Position, Side, utc
 from hotbook_shared.money import to_text
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.record import MarkRecord, Record
-from hotbook_shared.wire import PATTERN_TYPES, SIDES, position_from_wire
+from hotbook_shared.sendable import choice
+from hotbook_shared.wire import (
+    ON_FLIP,
+    ON_LIMIT,
+    PATTERN_NUMBER,
+    SIDE_NUMBER,
+    order_to_wire,
+    position_from_wire,
+)
 
 DECODED_MAX = 1_000
 """Positions that a participant has looked at lately, and need not be decoded again."""
@@ -84,7 +95,7 @@ class Market:
         self._marks = marks
         self._now_ms = now_ms
         self._settings = settings
-        self._known: dict[str, PairMarket] = {}
+        self._known: dict[tuple[str, int], PairMarket] = {}
 
     @property
     def fresh(self) -> frozenset[str]:
@@ -104,18 +115,22 @@ class Market:
         mark = self._marks.get(trade_pair)
         return None if mark is None else mark_from_wire(pb.Mark.FromString(mark.wire))
 
-    def pair(self, trade_pair: str) -> PairMarket:
-        """Its mark, and its volume; worked out when the first participant asks."""
-        known = self._known.get(trade_pair)
+    def pair(self, trade_pair: str, campaign: Campaign | None = None) -> PairMarket:
+        """Its mark, and its volume; with a campaign of that pair, the volume of the bars since the
+        campaign's range last changed. Worked out when the first participant asks."""
+        is_of_pair = campaign is not None and campaign.trade_pair == trade_pair
+        since = campaign.range_bar if campaign is not None and is_of_pair else 0
+        known = self._known.get((trade_pair, since))
         if known is None:  # two threads may both do it: what they make is the same
-            known = self._known[trade_pair] = self._look_at(trade_pair)
+            known = self._known[trade_pair, since] = self._look_at(trade_pair, since)
         return known
 
-    def _look_at(self, trade_pair: str) -> PairMarket:
+    def _look_at(self, trade_pair: str, since_bar: int) -> PairMarket:
         mark = self.mark(trade_pair)
         if mark is None:
             return PairMarket(trade_pair=trade_pair)
-        return pair_market(mark, trade_pair in self.fresh, self._now_ms, self._settings)
+        is_fresh = trade_pair in self.fresh
+        return pair_market(mark, is_fresh, self._now_ms, self._settings, since_bar)
 
 
 class ReplayBook:
@@ -208,29 +223,54 @@ class ReplayBook:
         self,
         hotkey: str,
         trade_pair: str,
-        side: Side,
+        order: Order | Side,
         *,
         leverage: Decimal | None = None,
         quantity: Decimal | None = None,
         price: Decimal | None = None,
-        account_size: Decimal | None = None,
         order_uuid: str = "",
-        reverse_on_flip: bool = False,
+        account_size: Decimal | None = None,
+        on_flip: Literal["close", "reverse"] = "close",
+        on_limit: Literal["refuse", "close"] = "refuse",
+        portfolio_leverage_max: Decimal | None = None,
     ) -> None:
-        """Asks for an order: added to what is open on the pair, or opening a position."""
-        order = pb.Order(
-            order_uuid=order_uuid or self._made_uuid(),
-            type=SIDES.index(side),  # type: ignore[arg-type]
-            leverage=to_text(leverage, "leverage"),
-            quantity=to_text(quantity, "quantity"),
-            price=self._price(trade_pair, price),
-            processed_ms=self._step.at_ms,
-        )
-        on_flip = pb.ON_FLIP_REVERSE if reverse_on_flip else pb.ON_FLIP_CLOSE
+        """Asks for an order: added to what is open on the pair, or opening a position.
+
+        `order` is an Order, as the client takes it, or a side: then the size is `leverage` or
+        `quantity`. An Order has a size, price and uuid of its own; of these a price of 0, an empty
+        uuid and a time of 0 count as not given.
+        """
+        if isinstance(order, Order):
+            if order_uuid or any(one is not None for one in (leverage, quantity, price)):
+                raise InvalidArgument(
+                    "an Order has its own leverage, quantity, price and order_uuid: give them "
+                    "there, or a side in its place"
+                )
+            message = self._filled(trade_pair, order)
+        else:
+            message = pb.Order(
+                order_uuid=order_uuid or self._made_uuid(),
+                type=choice(SIDE_NUMBER, order, "order"),
+                leverage=to_text(leverage, "leverage"),
+                quantity=to_text(quantity, "quantity"),
+                price=self._price(trade_pair, price),
+                processed_ms=self._step.at_ms,
+            )
         self._ask("PlaceOrder", pb.PlaceOrderRequest(
-            hotkey=hotkey, trade_pair=trade_pair, order=order, on_flip=on_flip,
+            hotkey=hotkey, trade_pair=trade_pair, order=message,
             account_size=to_text(account_size, "account_size"),
+            on_flip=choice(ON_FLIP, on_flip, "on_flip"),
+            on_limit=choice(ON_LIMIT, on_limit, "on_limit"),
+            portfolio_leverage_max=to_text(portfolio_leverage_max, "portfolio_leverage_max"),
         ))  # fmt: skip
+
+    def _filled(self, trade_pair: str, order: Order) -> pb.Order:
+        """An order as the strategy gives it; one without a time has the step's, for it is now."""
+        message = order_to_wire(order)
+        message.order_uuid = message.order_uuid or self._made_uuid()
+        if not order.price and message.source not in KEEPS_RETURNS:
+            message.price = self._price(trade_pair, None)
+        return message
 
     def close_position(self, hotkey: str, trade_pair: str, *, price: Decimal | None = None) -> None:
         """Asks for what is open on the pair to be closed."""
@@ -268,8 +308,8 @@ class ReplayBook:
         """Asks for a leg of a campaign on that pair."""
         self._ask("AddLeg", pb.AddLegRequest(
             campaign_id=campaign_id, position_uuid=position_uuid or self._made_uuid(),
-            side=SIDES.index(side),  # type: ignore[arg-type]
-            pattern_type=PATTERN_TYPES.index(pattern_type),  # type: ignore[arg-type]
+            side=choice(SIDE_NUMBER, side, "side"),
+            pattern_type=choice(PATTERN_NUMBER, pattern_type, "pattern_type"),
             shares=to_text(shares, "shares"), stop=to_text(stop, "stop"),
             entry=self._price(trade_pair, entry), opened_ms=self._step.at_ms,
         ))  # fmt: skip
@@ -293,7 +333,7 @@ class ReplayBook:
         """Asks for a campaign without open legs to be completed."""
         self._ask("CompleteCampaign", pb.CompleteCampaignRequest(
             campaign_id=campaign_id, exit_price=to_text(exit_price, "exit_price"),
-            reason=EXIT_REASON_NUMBER[reason], at_ms=self._step.at_ms,  # type: ignore[arg-type]
+            reason=choice(EXIT_REASON_NUMBER, reason, "reason"), at_ms=self._step.at_ms,
         ))  # fmt: skip
 
     def _price(self, trade_pair: str, price: Decimal | None) -> str:
