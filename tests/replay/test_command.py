@@ -98,7 +98,8 @@ def test_what_people_are_told(file: Path) -> None:
 
 
 def test_positions_are_saved(file: Path) -> None:
-    """--save writes the positions of the end, as `hotbook save` reads them; over no other file."""
+    """--save writes the positions of the end, as `hotbook save` reads them; over no other file,
+    and where it cannot the report is told all the same."""
     found = report(file, "-s", "mine_of_test:Once", "--save", "end.jsonl")
     saved = [
         msgspec.json.decode(line, type=Position)
@@ -107,8 +108,9 @@ def test_positions_are_saved(file: Path) -> None:
     assert len(saved) == found["positions"] > 5
     assert sum(position.is_open for position in saved) == found["open"]
     assert {position.hotkey for position in saved} == {"miner", "mine_of_test:Once"}
-    _, err = replay(file, "--save", "end.jsonl", code=2)
+    out, err = replay(file, "--save", "end.jsonl", code=2)
     assert "end.jsonl" in err
+    assert "revision" in out
 
 
 def test_a_strategy_that_fails_is_told(file: Path) -> None:

@@ -49,14 +49,15 @@ class BadStrategy(Exception):
     "specs",
     multiple=True,
     metavar="[NAME=]MODULE:FACTORY",
-    help=f"Takes part; may be given often. Examples: {', '.join(EXAMPLES)}.",
+    help="Takes part; may be given often. MODULE is a file in this folder (mine:Mine is class Mine "
+    f"in mine.py), or installed. Examples without a MODULE: {', '.join(EXAMPLES)}.",
 )
 @click.option(
     "--threads",
     type=click.IntRange(1, 64),
     default=1,
     show_default=True,
-    help="Threads that the strategies share.",
+    help="Threads that the strategies share. They change the pace and nothing else.",
 )
 @click.option(
     "--step-timeout-s",
@@ -64,13 +65,13 @@ class BadStrategy(Exception):
     default=10.0,
     show_default=True,
     metavar="SECONDS",
-    help="A strategy that takes longer over a step is left out.",
+    help="A strategy that takes longer over a step is left out; the others go on.",
 )
 @click.option(
     "--save",
     type=_FILE,
     metavar="FILE",
-    help="Write all positions to a new FILE: JSON, one a line.",
+    help="Write all positions of the end to a new FILE: JSON, one a line.",
 )
 @click.option(
     "-o",
@@ -94,13 +95,35 @@ def main(
 ) -> None:  # fmt: skip
     """Replays a FILE of bars and orders, minute by minute, over a book in memory.
 
-    FILE is CSV, or Parquet by its name, with the columns kind (bar or order; left out: bar),
-    trade_pair, time, close and volume of bars, and of orders hotkey, side (LONG, SHORT, FLAT),
-    leverage or quantity, price, account_size, order_uuid.
+    Needs no server. The same FILE, strategies and settings give the same report, seconds aside.
 
-    FACTORY is called with the strategy's name, and makes an object with on_step(step, market,
-    book). Rules and limits are those of the server's settings. Exits with 2 where FILE cannot be
-    replayed as it is, with 8 where a strategy has failed.
+    \b
+    FILE is CSV, or Parquet (.parquet, .pq). Its columns, in any order:
+      kind                bar or order; left out: bar
+      trade_pair          for example BTCUSD
+      time                2026-01-31T12:00:00Z, or epoch milliseconds
+      close, volume       of bars; open, high and low are passed over
+      hotkey, side        of orders; side is LONG, SHORT or FLAT
+      leverage, quantity  of orders: the size, one of the two
+      price               of orders; left out: the pair's close in that minute
+      account_size, order_uuid    of orders; may be left out
+
+    \b
+    FACTORY is called with the strategy's name. It makes an object with one
+    method, called at each minute that has rows; who returns False leaves:
+      def on_step(self, step, market, book):
+          if market.price("BTCUSD") and not book.has_open("me", "BTCUSD"):
+              book.place_order("me", "BTCUSD", "LONG", leverage=Decimal("0.1"))
+    "me" is any hotkey. What is asked for is done when all have returned, at the
+    closes of that minute; what was refused is in book.refusals at the next one.
+    docs/replay.md has all that step, market and book offer.
+
+    \b
+    Rules and limits are those of the server's settings. Exit codes:
+      0  replayed to the end
+      2  FILE, settings, a strategy or an option cannot be used: nothing was
+         replayed; or it was, and --save could not write
+      8  replayed to the end, but a strategy raised or was too slow
     """
     try:
         settings = load_settings(config)
@@ -113,12 +136,12 @@ def main(
     replay = Replay(tape, strategies, settings, threads=threads, step_timeout_s=step_timeout_s)
     with LateBar("replaying") as bar:
         report = replay.run(bar)
-    if save is not None:
-        _save(save, replay)
     if output == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
     else:
         _show(report)
+    if save is not None:  # last, so that a file that cannot be written costs no report
+        _save(save, replay)
     if report.has_failed:
         sys.exit(EXIT_PROBLEMS)
 
