@@ -10,7 +10,8 @@ def is_address(text: str) -> bool:
         return False
     if any(character.isspace() or character == "/" for character in host):
         return False
-    return port.isascii() and port.isdecimal() and int(port) < 65536
+    # The length first: a number of thousands of digits is more than `int` takes.
+    return port.isascii() and port.isdecimal() and len(port) <= 5 and int(port) < 65536
 
 
 def split_address(address: str) -> tuple[str, int]:
