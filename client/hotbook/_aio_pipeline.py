@@ -88,13 +88,13 @@ class _Pipeline(Sent):
             yield message
 
     async def _draw(self) -> None:
-        failure = None
+        failure: BaseException | None = None
         try:
             async for position in self._positions:
                 self.add(position, _calls.save_request(position))
                 self._tell()
                 await self._wait_until(self.has_room)
-        except Exception as error:
+        except BaseException as error:  # the caller's, a cancel of something of his included
             failure = error
         self.end(failure)
         self._tell()

@@ -71,8 +71,8 @@ class Sent:
     """
 
     def __init__(self) -> None:
-        self.failure: Exception | None = None
-        """What ended the caller's iterator, if it was an error."""
+        self.failure: BaseException | None = None
+        """What the caller's iterator raised, whatever it was; None where it just ended."""
         self._unanswered: deque[_Drawn] = deque()
         self._taken = 0
         self._attempt = 0
@@ -123,7 +123,7 @@ class Sent:
     def add(self, position: Position, request: pb.SaveRequest) -> None:
         self._unanswered.append(_Drawn(position.position_uuid, request, request.ByteSize()))
 
-    def end(self, failure: Exception | None = None) -> None:
+    def end(self, failure: BaseException | None = None) -> None:
         """There is no more; a failure is the caller's own, told after the answers before it."""
         self._has_ended, self.failure = True, failure
 
@@ -175,7 +175,7 @@ class _Pipeline(Sent):
             yield message
 
     def _draw(self) -> None:
-        failure = None
+        failure: BaseException | None = None
         try:
             for position in self._positions:
                 request = _calls.save_request(position)
@@ -185,7 +185,7 @@ class _Pipeline(Sent):
                     self._news.wait_for(lambda: self._is_closed or self.has_room())
                     if self._is_closed:
                         return
-        except Exception as error:
+        except BaseException as error:  # the caller's: it is raised where he waits, not here
             failure = error
         with self._news:
             self.end(failure)

@@ -1,10 +1,20 @@
-"""What a pipeline sends, and what it keeps: the part of it that neither waits nor sends."""
+"""What a pipeline sends, and what it keeps: the part of it that neither waits nor sends. And how it
+ends where the caller's own iterator ends in whatever is no error."""
 
 from __future__ import annotations
 
-from hotbook import Position, _calls
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+import hotbook
+from hotbook import Position, Saved, _calls, aio
 from hotbook._pipeline import DRAWN_AHEAD_MAX, MESSAGE_BYTES, MESSAGE_SAVES, Sent
 from tests.make import closed, order
+
+PATIENCE_S = 10.0
 
 
 def drawn(*positions: Position) -> Sent:
@@ -117,3 +127,59 @@ def test_the_last_message_waits_for_nobody() -> None:
     first = unfinished.begin()
     names(unfinished, unfinished.begin())
     assert unfinished.is_due(first)
+
+
+# -------------------------------------------------------------------- how it ends
+
+
+class Ended(BaseException):
+    """What no `except Exception` sees."""
+
+
+@pytest.mark.parametrize("ends_in", [SystemExit, KeyboardInterrupt, GeneratorExit, Ended])
+def test_whatever_the_callers_iterator_raises_comes_after_the_answers(
+    shared_target: str, hk: str, ends_in: type[BaseException]
+) -> None:
+    """Also what ends a program: it is raised where the answers are awaited, and nothing hangs."""
+    told: list[object] = []
+
+    def positions() -> Iterator[Position]:
+        yield closed(hk, hotkey=hk)
+        raise ends_in
+
+    def save() -> None:
+        with hotbook.connect(shared_target) as book:
+            try:
+                told.extend(type(one) for one in book.save_stream(positions()))
+            except BaseException as error:
+                told.append(type(error))
+
+    saving = threading.Thread(target=save, daemon=True)
+    saving.start()
+    saving.join(PATIENCE_S)
+    assert told == [Saved, ends_in]
+
+
+@pytest.mark.parametrize("ends_in", [asyncio.CancelledError, GeneratorExit, Ended])
+async def test_whatever_is_raised_in_asyncio_comes_after_the_answers(
+    shared_target: str, hk: str, ends_in: type[BaseException]
+) -> None:
+    """Also a cancel, where it is of something that the caller's generator waited for."""
+    told: list[object] = []
+
+    async def positions() -> AsyncIterator[Position]:
+        yield closed(hk, hotkey=hk)
+        raise ends_in
+
+    async def save() -> None:
+        async with aio.connect(shared_target) as book:
+            try:
+                async for one in book.save_stream(positions()):
+                    told.append(type(one))  # noqa: PERF401 - what came before the end is kept
+            except BaseException as error:
+                told.append(type(error))
+
+    saving = asyncio.create_task(save())
+    await asyncio.wait({saving}, timeout=PATIENCE_S)
+    saving.cancel()
+    assert told == [Saved, ends_in]
