@@ -8,8 +8,9 @@ limit, and left 5 percent points below that:
             <- 75 % -           <- 90 % -
 
 Invariant: what was told last of a limit is its level, unless it has come back to one that was told
-less than `alert_pause_s` ago; that is told by the first change after, if it still stands. NORMAL is
-told once, whenever it comes.
+less than `alert_pause_s` ago; that is told when the pause is over, if it still stands: `look_again`
+sees to it, without a change. NORMAL is told once, whenever it comes. Nothing is kept of a limit
+that is NORMAL and has no pause to wait for.
 
 Nothing here is stored. At a start levels are found anew, and nothing is raised for those that stand
 already: followers find them with everything else that stands.
@@ -21,7 +22,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from enum import IntEnum
-from itertools import takewhile
+from itertools import islice, takewhile
 
 from hotbook_server.config import Settings
 from hotbook_server.logs import log
@@ -47,16 +48,15 @@ class Level(IntEnum):
 class _Standing:
     """How a limit stands, and what was told of it."""
 
-    __slots__ = ("level", "raised_ms", "told")
+    __slots__ = ("alert", "level", "raised_ms", "told")
 
-    def __init__(self, level: Level = Level.NORMAL, told: Alert | None = None) -> None:
+    def __init__(self, level: Level = Level.NORMAL, alert: Alert | None = None) -> None:
         self.level = level
-        self.told = told
+        self.alert = alert
+        """What there is to say of the level, told or not."""
+        self.told = level
         self.raised_ms: dict[Level, int] = {}
-
-    @property
-    def told_level(self) -> Level:
-        return Level.NORMAL if self.told is None else Level[self.told.level]
+        """When each level but NORMAL was told last."""
 
 
 class Alerts:
@@ -68,25 +68,36 @@ class Alerts:
         )
         self._pause_ms = settings.alert_pause_s * 1000
         self._standing: dict[Subject, _Standing] = {}
-        self._newest: deque[Alert] = deque(maxlen=ALERTS_KEPT)
+        self._unsettled: dict[Subject, None] = {}  # those that time alone has something to do to
+        self._newest: deque[tuple[int, Alert]] = deque(maxlen=ALERTS_KEPT)
+        self.raised = 0
+        """How many were raised so far: where a follower is among them."""
 
     # ---------------------------------------------------------------- reading
 
-    def since(self, revision: int) -> list[Alert]:
-        """The alerts of later revisions, as far as they are kept, the oldest first."""
-        later = takewhile(lambda alert: alert.revision > revision, reversed(self._newest))
-        return [*later][::-1]
+    def since(self, raised: int) -> list[Alert]:
+        """Those that came after the first so many, as far as they are kept, the oldest first."""
+        first = max(len(self._newest) - (self.raised - raised), 0)
+        return [alert for _, alert in islice(self._newest, first, None)]
+
+    def raised_by(self, revision: int) -> int:
+        """How many a follower knows who has all that was told up to a revision. One that came late,
+        with no change, he may not have: it is told to who comes back with the revision it came at.
+        """
+        later = takewhile(lambda one: one[0] > revision, reversed(self._newest))
+        return self.raised - sum(1 for _ in later)
 
     def standing(self) -> list[Alert]:
-        """What was told last of every limit that is near, as far as was told."""
-        told = (one.told for one in self._standing.values() if one.told_level is not Level.NORMAL)
-        return [alert for alert in told if alert is not None]
+        """Every limit that is near, at the level where it is, told or not."""
+        near = (one.alert for one in self._standing.values() if one.level is not Level.NORMAL)
+        return [alert for alert in near if alert is not None]
 
     # ---------------------------------------------------------------- watching the book
 
     def restart(self, book: Book, now_ms: int) -> None:
         """Finds all levels anew, and raises nothing: the book is one that nobody has seen grow."""
         self._standing.clear()
+        self._unsettled.clear()
         self._newest.clear()
         campaigns = book.campaigns
         subjects = [(hotkey, "") for hotkey in campaigns.risk]
@@ -97,19 +108,29 @@ class Alerts:
             risk, limit = self._figures(subject, book)
             level = self._level(risk, limit, Level.NORMAL)
             if level is not Level.NORMAL:
-                told = _alert(subject, level, risk, limit, book.revision, now_ms)
-                self._standing[subject] = _Standing(level, told)
+                alert = _alert(subject, level, risk, limit, book.revision, now_ms)
+                self._standing[subject] = _Standing(level, alert)
 
     def observe(self, changes: Sequence[Change], book: Book, now_ms: int) -> list[Alert]:
         """What is to be told of a commit that the book has by now. Never raises."""
+        return self._raise(self._subjects(changes), book, now_ms, book.revision)
+
+    def look_again(self, book: Book, now_ms: int) -> list[Alert]:
+        """What is to be told though nothing has changed: a pause is over. Never raises."""
+        return self._raise(list(self._unsettled), book, now_ms, book.revision + 1)
+
+    def _raise(
+        self, subjects: Iterable[Subject], book: Book, now_ms: int, known_from: int
+    ) -> list[Alert]:
+        """`known_from`: the first revision of which one can say that who has it was told."""
+        raised: list[Alert] = []
         try:
-            subjects = dict.fromkeys(self._subjects(changes))
-            looked_at = (self._look(subject, book, now_ms) for subject in subjects)
-            raised = [alert for alert in looked_at if alert is not None]
+            looked_at = (self._look(one, book, now_ms) for one in dict.fromkeys(subjects))
+            raised.extend(alert for alert in looked_at if alert is not None)
         except Exception as error:
             log.error("alerts cannot be found", revision=book.revision, exc_info=error)
-            return []
-        self._newest.extend(raised)
+        self._newest.extend((known_from, alert) for alert in raised)
+        self.raised += len(raised)
         return raised
 
     def _subjects(self, changes: Iterable[Change]) -> Iterator[Subject]:
@@ -118,6 +139,7 @@ class Alerts:
             if change.kind is ChangeKind.CLEARED:
                 for subject in [s for s in self._standing if change.key in ("", s[0])]:
                     del self._standing[subject]
+                    self._unsettled.pop(subject, None)
             elif change.kind in (ChangeKind.CAMPAIGN_SAVED, ChangeKind.CAMPAIGN_REMOVED):
                 yield change.hotkey, change.key
                 yield change.hotkey, ""
@@ -126,6 +148,7 @@ class Alerts:
 
     def _look(self, subject: Subject, book: Book, now_ms: int) -> Alert | None:
         """The alert that is due now, if any."""
+        self._unsettled.pop(subject, None)
         risk, limit = self._figures(subject, book)
         stands = self._standing.get(subject)
         level = self._level(risk, limit, Level.NORMAL if stands is None else stands.level)
@@ -133,18 +156,31 @@ class Alerts:
             if level is Level.NORMAL:
                 return None
             stands = self._standing[subject] = _Standing()
+        is_due = level is not stands.told and not self._has_pause(stands, level, now_ms)
+        if is_due or level is not stands.level:
+            stands.alert = _alert(subject, level, risk, limit, book.revision, now_ms)
         stands.level = level
-        if level is stands.told_level or self._is_too_soon(stands, now_ms):
-            return None
-        stands.told = _alert(subject, level, risk, limit, book.revision, now_ms)
-        stands.raised_ms[level] = now_ms
-        return stands.told
+        if is_due:
+            stands.told = level
+            if level is not Level.NORMAL:
+                stands.raised_ms[level] = now_ms
+        self._keep(subject, stands, now_ms)
+        return stands.alert if is_due else None
 
-    def _is_too_soon(self, stands: _Standing, now_ms: int) -> bool:
-        raised_ms = stands.raised_ms.get(stands.level)
-        if stands.level is Level.NORMAL or raised_ms is None:
-            return False
-        return now_ms - raised_ms < self._pause_ms
+    def _keep(self, subject: Subject, stands: _Standing, now_ms: int) -> None:
+        """Keeps what is still to be known of a limit; it is looked at again where time changes it.
+
+        A campaign that was removed is NORMAL, and goes like all that are.
+        """
+        is_normal = stands.level is Level.NORMAL
+        if is_normal and not any(self._has_pause(stands, one, now_ms) for one in Level):
+            del self._standing[subject]
+        elif is_normal or stands.level is not stands.told:
+            self._unsettled[subject] = None
+
+    def _has_pause(self, stands: _Standing, level: Level, now_ms: int) -> bool:
+        raised_ms = stands.raised_ms.get(level)
+        return raised_ms is not None and now_ms - raised_ms < self._pause_ms
 
     def _figures(self, subject: Subject, book: Book) -> tuple[Decimal, Decimal | None]:
         """The risk that stands, and its limit; None where it has none."""

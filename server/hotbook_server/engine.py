@@ -88,6 +88,7 @@ class Engine(Keeper):
         self._writer: asyncio.Task[None] | None = None
         self._flusher: asyncio.Task[None] | None = None
         self._expirer: asyncio.Task[None] | None = None
+        self._alerter: asyncio.Task[None] | None = None
         self._unflushed = False
         self._journal_thread = ThreadPoolExecutor(1, thread_name_prefix="hotbook-journal")
 
@@ -104,6 +105,7 @@ class Engine(Keeper):
             self._flusher = asyncio.create_task(self._flush(), name="hotbook-flusher")
         if self._settings.market_clock == "live":
             self._expirer = asyncio.create_task(self._expire(), name="hotbook-expirer")
+        self._alerter = asyncio.create_task(self.watch_alerts(), name="hotbook-alerter")
 
     def _load(self, progress: Progress | None = None) -> tuple[Loaded, Archive]:
         """The journal's book, and an archive that sent bytes away while it was being read."""
@@ -126,8 +128,9 @@ class Engine(Keeper):
 
     async def stop(self) -> None:
         self.refuse_new_work()
-        if self._expirer is not None:
-            self._expirer.cancel()
+        for timer in (self._expirer, self._alerter):
+            if timer is not None:
+                timer.cancel()
         if self._writer is not None:
             await self._writer
         if self._flusher is not None:

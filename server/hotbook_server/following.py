@@ -55,6 +55,7 @@ class Following(Keeper):
         self._channel = grpc.aio.insecure_channel(self.leader, options=OPTIONS)
         self._filled = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._alerter: asyncio.Task[None] | None = None
         self._progress: Progress | None = None
         self._heard_s = 0.0
         self._is_connected = False
@@ -68,6 +69,7 @@ class Following(Keeper):
         self._progress = progress
         self._heard_s = self._clock.monotonic_s()
         self._begin()
+        self._alerter = asyncio.create_task(self.watch_alerts(), name="hotbook-alerter")
         patience_s = self._settings.call_timeout_s
         while not self._filled.is_set():
             left_s = self._heard_s + patience_s - self._clock.monotonic_s()
@@ -83,6 +85,8 @@ class Following(Keeper):
 
     async def stop(self) -> None:
         self.refuse_new_work()
+        if self._alerter is not None:
+            self._alerter.cancel()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait((self._task,))

@@ -24,6 +24,9 @@ from hotbook_server.rules.terms import Terms
 from hotbook_shared.book import Book
 from hotbook_shared.errors import JournalFailed, Unavailable
 
+ALERTS_LOOK_S = 1.0
+"""How often alerts are looked for that time alone brings."""
+
 
 class Keeper(ABC):
     def __init__(self, settings: Settings, journal: Journal, clock: Clock) -> None:
@@ -89,6 +92,13 @@ class Keeper(ABC):
         self, command: Command, key: RequestKey | None = None, *, timeout_s: float, size: int = 0
     ) -> asyncio.Future[AnyOutcome]:
         """The same without waiting: what is awaited ends in an outcome, a refusal included."""
+
+    async def watch_alerts(self) -> None:
+        """For ever: tells followers of alerts that were held back, once their pause is over."""
+        while True:
+            await asyncio.sleep(ALERTS_LOOK_S)
+            if self.alerts.look_again(self.book, self._clock.now_ms()):
+                self.feed.wake()
 
     @abstractmethod
     async def rebuild(self) -> bool:

@@ -40,14 +40,16 @@ UPDATES_KEPT = 16_384  # of campaigns that are followed; about 2 kB each
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where a follower is: a revision, its mark, and what comes next in the ring."""
+    """Where a follower is: a revision, its mark, what comes next in the ring, and how many of the
+    alerts raised so far it was told."""
 
     revision: int
     mark: str
     cursor: int
+    alerts: int
 
 
-NOWHERE = Place(0, "", 0)
+NOWHERE = Place(0, "", 0, 0)
 
 
 class News(msgspec.Struct, frozen=True):
@@ -98,7 +100,8 @@ class Live:
             while True:
                 self._keeper.check_working()
                 seen = self._feed.wakings
-                now = Place(self._feed.revision, self._feed.mark, self._feed.end)
+                raised = self._keeper.alerts.raised
+                now = Place(self._feed.revision, self._feed.mark, self._feed.end, raised)
                 news = self._news(part, has)
                 if news or is_due:
                     for frame in self._frames(part, news, has or NOWHERE, now):
@@ -113,7 +116,9 @@ class Live:
 
     def _place_of(self, revision: int, mark: str) -> Place | None:
         cursor = self._feed.seek(revision, mark)
-        return None if cursor is None else Place(revision, mark, cursor)
+        if cursor is None:
+            return None
+        return Place(revision, mark, cursor, self._keeper.alerts.raised_by(revision))
 
     def _news(self, part: LivePart, has: Place | None) -> News:
         book, alerts = self._keeper.book, self._keeper.alerts
@@ -122,7 +127,7 @@ class Live:
             happened = self._since(has.cursor)
             if not part.is_cleared(happened):
                 told, pairs = part.moved(happened, campaigns)
-                raised = [a for a in alerts.since(has.revision) if part.has_alert(a, campaigns)]
+                raised = [a for a in alerts.since(has.alerts) if part.has_alert(a, campaigns)]
                 return News(told, happened.removed, pairs, raised)
         stand = [a for a in alerts.standing() if part.has_alert(a, campaigns)]
         ids = [record.campaign_id for record in part.records(campaigns)]

@@ -236,6 +236,8 @@ class BookMachine(RuleBasedStateMachine):
             assert writer is not None
             await asyncio.wait({writer})
             assert isinstance(writer.exception(), Killed)
+            assert self.engine._alerter is not None
+            self.engine._alerter.cancel()
             for one in waiting:
                 asyncio.ensure_future(one).cancel()
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+from collections.abc import AsyncGenerator
 from decimal import Decimal
 
 import pytest
 
+from hotbook_server import keeper
 from hotbook_server.alerts import ALERTS_KEPT, Alerts
-from hotbook_server.commands import AddLeg, CreateCampaign
+from hotbook_server.commands import AddLeg, CloseLeg, CreateCampaign, LegDone
 from hotbook_server.config import Settings
 from hotbook_server.engine import Engine
 from hotbook_server.live import Live, LivePart
 from hotbook_shared.book import Book
 from hotbook_shared.campaign import Alert
+from hotbook_shared.money import to_places
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.record import CampaignRecord, Change
 from tests.campaigning import campaign, changed, happen, leg_of
-from tests.conftest import FakeClock
+from tests.conftest import FakeClock, StartEngine
 from tests.make import NOW_MS
 
 PAUSE_MS = 300_000
@@ -100,7 +104,7 @@ def test_an_alert_says_whose_risk_it_is(settings: Settings) -> None:
 
 def test_the_same_level_is_told_no_more_often_than_the_pause(settings: Settings) -> None:
     """NORMAL is told whenever it comes back, but once; a level that came back within the pause is
-    told by the first change after it, if it still stands."""
+    told by the first change after it, or by the first look, if it still stands."""
     desk = Desk(settings)
     assert levels(desk.risk("85")) == ["WARNING"]
     assert levels(desk.risk("10")) == ["NORMAL"]
@@ -115,6 +119,64 @@ def test_the_same_level_is_told_no_more_often_than_the_pause(settings: Settings)
     desk.now_ms += 2_000
     assert levels(desk.risk("86")) == ["WARNING"]
     assert desk.risk("87") == []
+
+
+@pytest.mark.parametrize(
+    ("risks", "told", "late"),
+    [
+        (["85", "0", "90"], ["WARNING", "NORMAL"], "WARNING"),
+        (["80", "95", "80"], ["WARNING", "CRITICAL"], "WARNING"),
+        (["95", "10", "96"], ["CRITICAL", "NORMAL"], "CRITICAL"),
+    ],
+    ids=str,
+)
+def test_a_level_that_was_held_back_is_told_when_its_pause_is_over(
+    settings: Settings, risks: list[str], told: list[str], late: str
+) -> None:
+    """Without a change, as it stands then, and once; meanwhile it stands for who comes new."""
+    desk = Desk(settings)
+    raised = [level for risk in risks for level in levels(desk.risk(risk))]
+    assert raised == told
+    assert levels(desk.alerts.standing()) == [late]
+    first_ms = next(a.at_ms for a in desk.alerts.since(0) if a.level == late)
+
+    assert desk.alerts.look_again(desk.book, first_ms + PAUSE_MS - 1) == []
+    [alert] = desk.alerts.look_again(desk.book, first_ms + PAUSE_MS)
+
+    assert (alert.level, alert.revision, alert.risk) == (
+        late, desk.book.revision, to_places(Decimal(risks[-1]))
+    )  # fmt: skip
+    assert desk.alerts.standing() == [alert]
+    assert desk.alerts.look_again(desk.book, first_ms + 9 * PAUSE_MS) == []
+    assert desk.alerts.since(2) == [alert]
+
+
+def test_a_level_that_is_gone_when_its_pause_is_over_is_not_told(settings: Settings) -> None:
+    """What was told last is what stands."""
+    desk = Desk(settings)
+    for risk in ("85", "0", "90", "0"):
+        desk.risk(risk)
+    assert desk.alerts.standing() == []
+    assert desk.alerts.look_again(desk.book, desk.now_ms + PAUSE_MS) == []
+
+
+def test_nothing_is_kept_of_campaigns_that_are_gone(settings: Settings) -> None:
+    """Nor of others that are NORMAL: once their pause is over, which is theirs until then."""
+    desk = Desk(settings, account_size="1000")
+    desk.risk("96")
+    leg, owner = "of-c1", desk.book.campaigns.by_id["c1"]
+    revision = desk.book.revision
+    stood = desk.book.positions.by_uuid[leg]
+    told = desk.commit(
+        Change.removed(revision + 1, stood), Change.campaign_removed(revision + 2, owner)
+    )
+    assert levels(told) == ["NORMAL", "NORMAL"]
+    assert desk.alerts.standing() == []
+
+    desk.alerts.look_again(desk.book, desk.now_ms + PAUSE_MS)
+
+    assert desk.alerts._standing == {}
+    assert desk.alerts._unsettled == {}
 
 
 def test_heat_is_the_risk_of_all_of_a_hotkeys_campaigns(settings: Settings) -> None:
@@ -204,8 +266,10 @@ def test_the_newest_are_kept_for_followers(settings: Settings) -> None:
     desk = Desk(settings.model_copy(update={"alert_pause_s": 0.0}))
     told = [desk.risk(risk)[0] for _ in range(ALERTS_KEPT) for risk in ("85", "10")]
     assert desk.alerts.since(0) == told[-ALERTS_KEPT:]
-    assert desk.alerts.since(told[-4].revision) == told[-3:]
-    assert desk.alerts.since(desk.book.revision) == []
+    alerts = desk.alerts
+    assert alerts.since(alerts.raised_by(told[-4].revision)) == told[-3:]
+    assert alerts.since(alerts.raised_by(desk.book.revision)) == []
+    assert alerts.since(alerts.raised) == []
 
 
 def test_whatever_goes_wrong_the_writer_goes_on(settings: Settings) -> None:
@@ -259,3 +323,47 @@ async def test_followers_are_told_of_what_they_follow(
             assert {alert.revision for alert in frame.alerts} <= {engine.book.revision}
             if due:
                 assert [c.totals.total_risk for c in frame.campaigns] == ["85.00000000"]
+
+
+@pytest.mark.parametrize("market_clock", ["live", "manual"])
+async def test_followers_are_told_of_what_was_held_back(
+    start_engine: StartEngine,
+    settings: Settings,
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+    market_clock: str,
+) -> None:
+    """Once, when the pause is over, though nothing changes; who comes back with the revision that
+    he had before is told as well, and who had another after it is not."""
+    monkeypatch.setattr(keeper, "ALERTS_LOOK_S", 0.01)
+    engine = await start_engine(market_clock=market_clock, watch_frame_ms=0.0)
+    live = Live(settings, engine, clock)
+    made = pb.Campaign(campaign_id="c1", hotkey="hk", trade_pair="BTCUSD", risk_limit="100")
+    await engine.submit(CreateCampaign(made.SerializeToString()), timeout_s=10)
+
+    async def leg_of_risk(risk: int) -> str:
+        done = await engine.submit(leg_command("1000", str(1000 - risk)), timeout_s=10)
+        assert isinstance(done, LegDone)
+        return pb.Position.FromString(done.leg).position_uuid
+
+    await engine.submit(CloseLeg("c1", await leg_of_risk(85), "1000", 0), timeout_s=10)
+    await leg_of_risk(90)
+    assert levels(engine.alerts.since(0)) == ["WARNING", "NORMAL"]
+    before = engine.book.revision, engine.feed.mark
+
+    def follow(
+        revision: int, mark: str
+    ) -> contextlib.aclosing[AsyncGenerator[pb.FollowFrame, None]]:
+        return contextlib.aclosing(live.follow(LivePart(), revision, 60.0, mark))
+
+    async with asyncio.timeout(10):
+        async with follow(*before) as frames:
+            assert not (await anext(frames)).alerts
+            clock.move(PAUSE_MS)
+            [alert] = (await anext(frames)).alerts
+            assert (alert.level, alert.revision) == ("WARNING", before[0])
+            await leg_of_risk(1)
+            assert not (await anext(frames)).alerts
+        for revision, mark, told in ((*before, 1), (engine.book.revision, engine.feed.mark, 0)):
+            async with follow(revision, mark) as frames:
+                assert len((await anext(frames)).alerts) == told

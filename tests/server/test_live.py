@@ -416,7 +416,7 @@ async def test_a_mark_costs_a_follower_of_one_campaign_its_own_campaign(
             first = made.revision + 1
             legs = [leg_of(made, first + n, f"{number}-{n}") for n in range(5)]
             happen(engine, Change.campaign_saved(made), *map(Change.saved, legs))
-        has = Place(engine.feed.revision, engine.feed.mark, engine.feed.end)
+        has = Place(engine.feed.revision, engine.feed.mark, engine.feed.end, 0)
         happen(engine, Change.marked(mark_of(engine.book.revision + 1)))
         by_id, by_hotkey = LivePart(campaign_ids=["c1"]), LivePart(hotkeys=["hk1"])
         took_s.append(cost_s(live, by_id, has) + cost_s(live, by_hotkey, has))
