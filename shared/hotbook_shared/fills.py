@@ -311,8 +311,13 @@ class Running(msgspec.Struct):
         if not self.knows_account:
             return ZERO
         if takes_away:
-            return self.leverage * units / self.units if self.units else ZERO
-        return units * _unit_value(order) / self.account
+            found = self.leverage * units / self.units if self.units else ZERO
+        else:
+            found = units * _unit_value(order) / self.account
+        given = signed(order, order.leverage)
+        if given and abs(found - given) < NOTHING * abs(given):
+            return given  # the units were worked out from it, and rounded: not back again
+        return found
 
     def _imply_account(self, order: Order) -> None:
         """The account that the first sized order speaks of; in quantities, what it buys."""

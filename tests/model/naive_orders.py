@@ -29,6 +29,7 @@ from tests.model.naive_fills import NOTHING, PAIRS, decimal, order_of, parts_of,
 
 ORDERS_MAX = 3
 CAP = Fraction(10)
+EARLY_MS = 5 * 60_000
 NO_PRICE_NEEDED = (OrderSource.ELIMINATION_FLAT, OrderSource.DEPRECATION_FLAT)
 
 
@@ -104,13 +105,13 @@ class NaiveOrders(NaiveBook):
         if standing is None:
             if order.type is Side.FLAT:
                 raise Refusal("NOTHING_OPEN")
-            order = replace(order, processed_ms=order.processed_ms or self.now_ms)
+            order = _with_time(order, self.now_ms, 0)
             return Placed({self._open(asked, order, asked.account_size).position_uuid})
         return self._add(asked, order, standing)
 
     def _add(self, asked: PlaceOrder, order: Order, standing: Position) -> Placed:
         _check_takes_orders(standing)
-        order = _with_time(order, self.now_ms, standing)
+        order = _with_time(order, self.now_ms, _last_ms(standing))
         if order.type is Side.FLAT:
             self.put(_closed_by(standing, order))
             return Placed({standing.position_uuid})
@@ -161,15 +162,16 @@ class NaiveOrders(NaiveBook):
         self, asked: PlaceOrder, was: Fraction, made: Position, before: Position | None
     ) -> None:
         pair, size, was = PAIRS[made.trade_pair], abs(Fraction(made.net_leverage)), abs(was)
-        if pair.most is not None and size > pair.most and size > was:
+        if pair.most is not None and size - pair.most >= NOTHING and size > was:
             raise Refusal("LEVERAGE_OUT_OF_BOUNDS")
-        if pair.least is not None and 0 < size < pair.least and (size < was or was == 0):
+        is_short_of = pair.least is not None and pair.least - size >= NOTHING
+        if is_short_of and size > 0 and (size < was or was == 0):
             raise Refusal("LEVERAGE_OUT_OF_BOUNDS")
         cap = asked.portfolio_leverage_max
         stood = Fraction(before.net_leverage) if before is not None else Fraction(0)
         rest = self.portfolio(made.hotkey, before.position_uuid if before is not None else "")
-        after = rest + size * pair.multiplier
-        if after > (CAP if cap is None else cap) and after > rest + abs(stood) * pair.multiplier:
+        after, before_it = rest + size * pair.multiplier, rest + abs(stood) * pair.multiplier
+        if after - Fraction(CAP if cap is None else cap) >= NOTHING and after > before_it:
             raise Refusal("PORTFOLIO_LEVERAGE_EXCEEDED")
 
     def _holders(self, asked: PlaceOrder, order: Order) -> set[str]:
@@ -218,7 +220,7 @@ class NaiveOrders(NaiveBook):
         _check_is_whole(standing)
         flat = _flat(standing, Decimal(price or 0), at_ms, source)
         _check_price(flat)
-        flat = _with_time(flat, self.now_ms, standing)
+        flat = _with_time(flat, self.now_ms, _last_ms(standing))
         self.put(_closed_by(standing, flat))
 
     # ---------------------------------------------------------------- splitting
@@ -306,9 +308,13 @@ def _with_sizes(order: Order, account_size: Decimal) -> Order:
     return replace(order, leverage=decimal(size), value=decimal(value), quantity=decimal(quantity))
 
 
-def _with_time(order: Order, now_ms: int, standing: Position) -> Order:
-    last_ms = standing.orders[-1].processed_ms if standing.orders else standing.open_ms
-    if order.processed_ms and order.processed_ms < last_ms:
+def _last_ms(standing: Position) -> int:
+    return standing.orders[-1].processed_ms if standing.orders else standing.open_ms
+
+
+def _with_time(order: Order, now_ms: int, last_ms: int) -> Order:
+    latest_ms = max(now_ms + EARLY_MS, last_ms)
+    if order.processed_ms and not last_ms <= order.processed_ms <= latest_ms:
         raise Refusal("INVALID_ARGUMENT")
     return replace(order, processed_ms=order.processed_ms or max(now_ms, last_ms))
 

@@ -35,7 +35,7 @@ homes = st.one_of(st.none(), st.none(), st.none(), st.none(), st.none(), st.tupl
 """Where a position is saved: None is where its name is at home, nearly always."""
 given_prices = st.sampled_from(["100", "110", "70.3"])
 prices = st.one_of(given_prices, given_prices, given_prices, st.just(""))
-times = st.sampled_from([0, 0, 0, 0, NOW_MS - 5, NOW_MS, NOW_MS + 5])
+times = st.sampled_from([0, 0, 0, 0, NOW_MS - 5, NOW_MS, NOW_MS + 5, NOW_MS + 360_000])
 accounts = st.sampled_from(["", "100000"])
 caps = st.sampled_from(["", "", "", "", "5", "3", "0"])
 

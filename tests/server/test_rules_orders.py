@@ -7,8 +7,9 @@ closed. A refusal is its class and all of its details.
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ import pytest
 from hotbook_server.commands import ClosePosition, PlaceDone, PlaceOrder
 from hotbook_server.config import load_settings
 from hotbook_server.rpc.shape import check_position
+from hotbook_server.rules.allowed import check_bounds, check_portfolio
+from hotbook_server.rules.campaigns import EARLY_MS
 from hotbook_server.rules.orders import decide_close, decide_place
 from hotbook_server.rules.terms import Terms
 from hotbook_shared.book import Book
@@ -437,6 +440,56 @@ def test_a_refused_order(
     assert (type(refused.value), dict(refused.value.details)) == refusal
     assert "None" not in refused.value.message
     assert (book.digest, book.revision) == (before, len(held))
+
+
+@pytest.mark.parametrize("price", ["2999.5", "3100.7", "1700.1", "7"])
+@pytest.mark.parametrize("of", [L, S])
+def test_an_order_may_land_exactly_on_a_bound(of: Callable[..., Order], price: str) -> None:
+    """In quantities as well: what is worked out from a leverage is not taken for more than that."""
+    eth: dict[str, Any] = {"trade_pair": "ETHUSD", "account_size": Decimal(100_000)}
+    held = stands("P1", of("A", None, quantity="3", price=price), **eth)
+    order = of("B", str(Decimal("0.5") - abs(held.net_leverage)), price=price)
+    [made] = made_of(placed(book_of(held), order, {"pair": "ETHUSD", "cap": "5"})[0])
+    assert abs(made.net_leverage) == Decimal("0.5")
+
+
+@pytest.mark.parametrize(("off", "is_allowed"), [("0.999e-9", True), ("1e-9", False)])
+def test_what_is_nearer_to_a_limit_than_nothing_lies_on_it(off: str, is_allowed: bool) -> None:
+    """Bounds and cap have the tolerance of a net that is zero, and no more."""
+    eth, nothing = PAIRS.of("ETHUSD"), Decimal(0)
+    book = book_of(as_it_is("P1", net=str(2 + Decimal(off)), trade_pair="EURUSD"))
+    x, held_to = PAIRS.of("X"), terms()
+    checks: list[Callable[[], None]] = [
+        lambda: check_bounds(eth, nothing, Decimal("-0.5") - Decimal(off)),
+        lambda: check_bounds(eth, nothing, Decimal("0.01") - Decimal(off)),
+        lambda: check_portfolio(book, "hk", Decimal(3), x, None, Decimal(5), held_to),
+    ]
+    for check in checks:
+        with contextlib.nullcontext() if is_allowed else pytest.raises(HotbookError):
+            check()
+
+
+@pytest.mark.parametrize("held", [[], [P1]], ids=["opening", "adding"])
+def test_an_order_lies_no_more_than_five_minutes_ahead(held: list[Position]) -> None:
+    """Clocks differ by no more; a later one would make all others too early until then."""
+    book, latest_ms = book_of(*held), NOW_MS + EARLY_MS
+    with pytest.raises(
+        InvalidArgument, match=rf"lies in the future: it is {NOW_MS} now"
+    ) as refused:
+        placed(book, L("B", processed_ms=latest_ms + 1), {})
+    assert refused.value.field == "order.processed_ms"
+    assert placed(book, L("B", processed_ms=latest_ms), {})[0]
+
+
+def test_a_close_lies_no_more_than_five_minutes_ahead() -> None:
+    """Unless the position's last order does: then it may lie there as well, and no later."""
+    far_ms = NOW_MS + EARLY_MS + 1
+    ahead = stands("P1", L("A", processed_ms=far_ms))
+    for held, at_ms in ((P1, far_ms), (ahead, far_ms + 1)):
+        with pytest.raises(InvalidArgument, match=r"at_ms .* lies in the future"):
+            decide_close(book_of(held), closing(at_ms=at_ms), NOW_MS, terms())
+    for at_ms in (0, far_ms):
+        assert decide_close(book_of(ahead), closing(at_ms=at_ms), NOW_MS, terms())[0]
 
 
 @pytest.mark.parametrize(

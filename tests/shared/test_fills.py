@@ -234,6 +234,22 @@ def test_an_order_is_completed_from_what_it_has(row: str) -> None:
     assert complete(found, account, pair) == found
 
 
+@pytest.mark.parametrize(("more", "less"), [("L", "S"), ("S", "L")])
+@pytest.mark.parametrize("price", ["3000", "2999.5", "3100.7", "6.1", "7"])
+def test_a_leverage_that_was_given_is_not_worked_out_again(
+    more: str, less: str, price: str
+) -> None:
+    """Where a position goes by quantity, which is rounded, what an order says of its leverage
+    counts as it was said; at another price than that of what it takes away it is another."""
+    words = f"{more}3q@{price} {more}0.47@{price} {less}0.08@{price}"
+    made = [complete(order, ACCOUNT, BITCOIN) for order in orders(words)]
+    found = abs(fill(made, ACCOUNT, BITCOIN).net_leverage)
+    assert found == 3 * Decimal(price) / ACCOUNT + Decimal("0.39")
+
+    cheaper = complete(orders(f"{less}0.08@{Decimal(price) / 2}")[0], ACCOUNT, BITCOIN)
+    assert abs(fill([*made[:2], cheaper], ACCOUNT, BITCOIN).net_leverage) < found
+
+
 # ------------------------------------------------------------------ the same again, naively
 
 

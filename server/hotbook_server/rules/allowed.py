@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from hotbook_server.rules.campaigns import check_not_ahead
 from hotbook_server.rules.terms import Terms
 from hotbook_shared.book import Book
 from hotbook_shared.book.exposure import portfolio_leverage
@@ -13,6 +14,7 @@ from hotbook_shared.errors import (
     LeverageOutOfBounds,
     PortfolioLeverageExceeded,
 )
+from hotbook_shared.fills import NOTHING
 from hotbook_shared.model import TradePair
 from hotbook_shared.money import ZERO, from_text, to_text
 from hotbook_shared.pb import hotbook_pb2 as pb
@@ -31,7 +33,8 @@ UNFILLED = (
 
 
 def stamp(order: pb.Order, now_ms: int, last_ms: int, field: str = "order.processed_ms") -> None:
-    """Gives an order its time, where it has none; times in a position never run backwards."""
+    """Gives an order its time, where it has none. Times in a position never run backwards; and none
+    lies ahead of the clock, for until then every other order would be too early."""
     if not order.processed_ms:
         order.processed_ms = max(now_ms, last_ms)
     elif order.processed_ms < last_ms:
@@ -39,6 +42,8 @@ def stamp(order: pb.Order, now_ms: int, last_ms: int, field: str = "order.proces
             f"{field} ({order.processed_ms}) lies before the position's last order ({last_ms})",
             field=field,
         )
+    else:
+        check_not_ahead(order.processed_ms, now_ms, field, at_least_ms=last_ms)
 
 
 def check_is_fill(order: pb.Order) -> None:
@@ -85,11 +90,16 @@ def last_close_ms(book: Book, hotkey: str, trade_pair: str, terms: Terms) -> int
 
 
 def check_bounds(pair: TradePair, before: Decimal, after: Decimal) -> None:
-    """The bounds of the pair. An order that brings a position nearer to them may always pass."""
+    """The bounds of the pair. An order that brings a position nearer to them may always pass.
+
+    What is nearer to a bound than NOTHING lies on it: a quantity that was worked out is rounded.
+    """
     was, size = abs(before), abs(after)
     least, most = pair.leverage_min, pair.leverage_max
-    too_large = most is not None and size > most and size > was
-    too_small = least is not None and 0 < size < least and (size < was or not was)
+    too_large = most is not None and size - most >= NOTHING and size > was
+    too_small = (
+        least is not None and size > 0 and least - size >= NOTHING and (size < was or not was)
+    )
     if too_large or too_small:
         raise LeverageOutOfBounds(
             f"the leverage on {pair.trade_pair} would be {after:f}; it may be from {least or 0} to "
@@ -113,7 +123,7 @@ def check_portfolio(
     before = portfolio_leverage(held, terms.pairs)
     gone = portfolio_leverage([replaces], terms.pairs) if replaces is not None else ZERO
     after = before - gone + abs(becomes) * pair.multiplier
-    if after > cap and after > before:
+    if after - cap >= NOTHING and after > before:
         raise PortfolioLeverageExceeded(
             f"the portfolio leverage of {hotkey} would be {after:f}; the cap is {cap:f}",
             portfolio_leverage=after,
