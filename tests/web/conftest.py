@@ -83,7 +83,7 @@ class Desk:
         return int((await self.market.PushBars(pb.PushBarsRequest(bars=[bar]))).revision)
 
     async def gbp(self) -> None:
-        """Two legs open and one closed, of a campaign that is marked: 125.00 in all."""
+        """Two legs open and one closed, of a campaign that is marked: 105.00 in all."""
         await self.campaign("gbp")
         await self.leg("gbp", "spring", "8000", "1.2500", "1.2450")
         await self.leg("gbp", "sos", "6000", "1.2550", "1.2500")

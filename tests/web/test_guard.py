@@ -105,11 +105,16 @@ async def test_origins(desk: Desk) -> None:
         pass
     for origin in ("http://evil.example", "null", f"http://{address}.evil.example",
                    "http://127.0.0.1:1"):  # fmt: skip
-        with pytest.raises(InvalidStatus) as refused:
+        with capture_logs() as logs, pytest.raises(InvalidStatus) as refused:
             async with connect(f"ws://{address}/api/v1/live", origin=origin):  # type: ignore[arg-type]
                 pass
         assert refused.value.response.status_code == 403
         assert json.loads(refused.value.response.body or b"")["code"] == "FOREIGN_ORIGIN"
+        async with asyncio.timeout(PATIENCE_S):  # what uvicorn says of it, it says when all is over
+            while desk.server._web._server.server_state.tasks:  # type: ignore[union-attr]
+                await asyncio.sleep(0)
+        assert [one["refused"] for one in logs if "refused" in one] == ["FOREIGN_ORIGIN"]
+        assert not [one for one in logs if one["log_level"] != "debug"]
 
 
 async def test_nothing_is_shared_with_other_origins(desk: Desk) -> None:
@@ -142,7 +147,24 @@ async def test_paths_and_methods_that_are_not_there(desk: Desk) -> None:
     for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
         answered = await desk.web.request(method, "/api/v1/campaigns")
         assert (answered.status_code, answered.json()["code"]) == (405, "METHOD_NOT_ALLOWED")
-        assert answered.headers["Allow"] == "GET"
+        assert answered.headers["Allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/api/v1/campaigns/gbp/positions", 200), ("/api/v1/campaigns/c9", 404), ("/docs", 200),
+     ("/openapi.json", 200), ("/api/v1/campaigns?page_size=0", 422), ("/nothing", 404)],
+)  # fmt: skip
+async def test_head(desk: Desk, path: str, status: int) -> None:
+    """HEAD answers what GET does, headers and all, without the body; the connection goes on."""
+    await desk.gbp()
+    whole, head = await desk.web.get(path), await desk.web.head(path)
+    assert (whole.status_code, head.status_code) == (status, status)
+    assert head.content == b""
+    assert int(head.headers["Content-Length"]) == len(whole.content) > 0
+    told = {"date", "x-correlation-id"}
+    assert dict(head.headers) | dict.fromkeys(told) == dict(whole.headers) | dict.fromkeys(told)
+    assert (await desk.web.get(path)).content == whole.content
 
 
 async def test_a_long_query(desk: Desk) -> None:

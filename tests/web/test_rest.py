@@ -88,7 +88,9 @@ async def test_an_expected_version(desk: Desk) -> None:
     assert body["campaign_version"] == campaign.version
     refused = await desk.get(path, 409, expected_version=campaign.version + 1)
     assert refused["code"] == "VERSION_CONFLICT"
-    assert refused["details"] == {"current_version": str(campaign.version)}
+    assert refused["details"] == {
+        "current_version": "1", "expected_version": "2", "campaign_id": "c1",
+    }  # fmt: skip
     whole = await desk.web.get(f"/api/v1{path}")
     assert whole.headers["ETag"] == f'"{campaign.version}"'
     again = await desk.web.get(f"/api/v1{path}", headers={"If-Match": whole.headers["ETag"]})
@@ -224,6 +226,25 @@ async def test_the_market(desk: Desk) -> None:
     assert one["generation"] == body["generation"]
 
 
+async def test_the_volume_of_a_campaign(desk: Desk) -> None:
+    """With a campaign its pair alone is told, by the bars since its range last changed."""
+    await desk.bar("1.25", PAIR, "10")
+    await desk.bar("1.1", "EURUSD", "7")
+    await desk.campaign("c1")
+    unmarked = await desk.campaign("c2", trade_pair="USDJPY")
+    assert unmarked.campaign_id == "c2"
+    await desk.bar("1.26", PAIR, "40")
+    (whole,) = [o for o in (await desk.get("/market"))["pairs"] if o["trade_pair"] == PAIR]
+    (own,) = (await desk.get("/market", campaign_id="c1"))["pairs"]
+    assert (whole["bars"], whole["average_volume"]) == (2, "25")
+    assert (own["bars"], own["average_volume"]) == (1, "40")
+    assert own["price"] == whole["price"] == "1.26"
+    (none,) = (await desk.get("/market", campaign_id="c2"))["pairs"]
+    assert (none["trade_pair"], none["price"], none["bars"]) == ("USDJPY", None, 0)
+    refused = await desk.get("/market", 404, campaign_id="c9")
+    assert (refused["code"], refused["details"]) == ("NOT_FOUND", {"campaign_id": "c9"})
+
+
 async def test_status(desk: Desk) -> None:
     """What the server holds."""
     await desk.gbp()
@@ -288,6 +309,8 @@ BAD: list[tuple[str, str]] = [
     ("/hotkeys/hk/positions/open/a%20b", "trade_pair"),
     ("/positions/hk/" + "x" * 257, "position_uuid"),
     ("/market/" + "x" * 33, "trade_pair"),
+    ("/market?campaign_id=a%20b", "campaign_id"),
+    ("/market?trade_pair=GBPUSD", "trade_pair"),
 ]
 
 

@@ -102,7 +102,7 @@ async def list_campaigns(source: From, asked: Annotated[CampaignsAsked, Query()]
 async def get_campaign(source: From, campaign_id: InPath) -> Response:
     """One campaign with its patterns, and its totals."""
     book = source.keeper.book
-    record = _campaign(book, campaign_id)
+    record = campaign_of(book, campaign_id)
     told = models.CampaignAnswer(
         revision=book.revision,
         campaign=models.CampaignInFull.model_validate(_noun(record.wire)),
@@ -124,7 +124,7 @@ async def list_campaign_positions(
 ) -> Response:
     """A campaign's legs, page by page, and the totals of all of them, of one revision."""
     book = source.keeper.book
-    record = _campaign(book, campaign_id)
+    record = campaign_of(book, campaign_id)
     expected = (asked.expected_version, None if if_match is None else int(if_match.strip('"')))
     for version in expected:
         _check_version(record, version)
@@ -181,7 +181,8 @@ def _totals(book: Book, record: CampaignRecord) -> models.CampaignTotals:
     return models.CampaignTotals.model_validate(totals)
 
 
-def _campaign(book: Book, campaign_id: str) -> CampaignRecord:
+def campaign_of(book: Book, campaign_id: str) -> CampaignRecord:
+    """The campaign of that name. Raises NotFound."""
     shape.check_campaign_id(campaign_id)
     record = book.campaigns.by_id.get(campaign_id)
     if record is None:
@@ -194,6 +195,8 @@ def _check_version(record: CampaignRecord, expected: int | None) -> None:
         raise VersionConflict(
             f"campaign {record.campaign_id} is at version {record.version}, not {expected}",
             current_version=record.version,
+            expected_version=expected,
+            campaign_id=record.campaign_id,
         )
 
 

@@ -139,10 +139,16 @@ def _bound(listen: str) -> socket.socket:
     return bound
 
 
+_OF_A_REFUSAL = "ASGI callable returned without completing handshake."
+"""Said as an error of each WebSocket that was refused by an answer, which the guard has noted."""
+
+
 class _OurLog(logging.Handler):
     """What uvicorn has to say, in the log of everybody else."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.getMessage() == _OF_A_REFUSAL:
+            return
         tell = log.warning if record.levelno < logging.ERROR else log.error
         error = record.exc_info[1] if record.exc_info else None
         tell("web server", said=record.getMessage().strip(), exc_info=error)

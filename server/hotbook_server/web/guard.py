@@ -51,7 +51,7 @@ class Stranger(Exception):
 class WebCall:
     """One request as the guard sees it."""
 
-    __slots__ = ("correlation_id", "has_begun", "headers", "scope", "started_s")
+    __slots__ = ("correlation_id", "has_begun", "headers", "is_head", "scope", "started_s")
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
@@ -59,6 +59,8 @@ class WebCall:
         self.started_s = perf_counter()
         self.has_begun = False
         """The answer has begun: nothing else can be said any more."""
+        self.is_head = scope.get("method") == "HEAD"
+        """What GET would answer, without its body."""
         given = self.headers.get(CORRELATION_HEADER, "")
         self.correlation_id = given if _is_mark(given) else uuid.uuid4().hex
 
@@ -89,6 +91,8 @@ class WebGuard:
         call = WebCall(scope)
         # Names may have slashes in them: paths are taken apart as they were sent.
         scope["path"] = scope["raw_path"].decode("ascii", "replace")
+        if call.is_head:  # every route reads: HEAD is GET, and its body goes nowhere
+            scope["method"] = "GET"
         scope.setdefault("state", {})["correlation_id"] = call.correlation_id
         self.under_way += 1
         try:
@@ -173,6 +177,8 @@ class WebGuard:
                 headers["Referrer-Policy"] = "no-referrer"
             elif message["type"] == "websocket.accept":
                 call.has_begun = True
+            elif call.is_head and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
             await send(message)
 
         return marked

@@ -4,28 +4,46 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.responses import Response
+from pydantic import Field
 
 from hotbook_server.market import market_of
 from hotbook_server.web import models
 from hotbook_server.web.answers import answer, told_by
+from hotbook_server.web.campaigns import campaign_of
 from hotbook_server.web.source import From, Source
-from hotbook_server.web.words import IN_PATH, AskedPair
+from hotbook_server.web.words import IN_PATH, Asked, AskedCampaign, AskedPair
 from hotbook_shared import __version__
 from hotbook_shared.errors import NotFound
 from hotbook_shared.market import Generation, PairMarket
 from hotbook_shared.names import check_trade_pair
+from hotbook_shared.record import CampaignRecord
 
 router = APIRouter()
 
 Pair = Annotated[AskedPair, IN_PATH]
 
 
-@router.get("/market", response_model=models.MarketAnswer, responses=told_by(), tags=["market"])
-async def get_market(source: From) -> Response:
+class MarketAsked(Asked):
+    campaign_id: AskedCampaign | None = Field(
+        None,
+        description="Its pair alone, with the volume of the bars since its range last changed.",
+    )
+
+
+@router.get(
+    "/market",
+    response_model=models.MarketAnswer,
+    responses=told_by(NotFound),
+    tags=["market"],
+)
+async def get_market(source: From, asked: Annotated[MarketAsked, Query()]) -> Response:
     """Every trade pair that has a mark: its price and age, whether it is fresh, its volume."""
-    generation, pairs = _market(source)
+    campaign = None
+    if asked.campaign_id is not None:
+        campaign = campaign_of(source.keeper.book, asked.campaign_id)
+    generation, pairs = _market(source, campaign=campaign)
     told = models.MarketAnswer(
         revision=source.keeper.book.revision,
         generation=generation.generation,
@@ -83,7 +101,10 @@ async def get_status(source: From) -> Response:
     return answer(told, told.revision)
 
 
-def _market(source: Source, *trade_pairs: str) -> tuple[Generation, list[PairMarket]]:
-    keeper = source.keeper
+def _market(
+    source: Source, *trade_pairs: str, campaign: CampaignRecord | None = None
+) -> tuple[Generation, list[PairMarket]]:
+    keeper, settings = source.keeper, source.settings
     generation, now_ms = keeper.freshness.current(), keeper.freshness.event_now_ms()
-    return generation, market_of(keeper.book, generation, now_ms, source.settings, trade_pairs)
+    found = market_of(keeper.book, generation, now_ms, settings, trade_pairs, campaign)
+    return generation, found

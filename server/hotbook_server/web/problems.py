@@ -71,7 +71,9 @@ async def _unrouted(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     path = request.url.path[:200]
     code, message = NotFound.code, f"there is nothing at {path}; see /docs"
+    headers = error.headers
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         code, message = "METHOD_NOT_ALLOWED", f"{path} is read by GET; writes go by gRPC"
+        headers = {"Allow": "GET, HEAD"}
     problem = Problem(code=code, message=message, details={})
-    return problem_response(problem, error.status_code, error.headers)
+    return problem_response(problem, error.status_code, headers)
