@@ -530,6 +530,8 @@ export type GetPositionAnswer = PositionAnswer;
 
 /** Every trade pair that has a mark: its price and age, whether it is fresh, its volume. */
 export interface GetMarketParameters {
+  /** Its pair alone, with the volume of the bars since its range last changed. */
+  campaign_id?: string;
 }
 
 export type GetMarketAnswer = MarketAnswer;

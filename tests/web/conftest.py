@@ -13,6 +13,7 @@ import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
+from hotbook_server.clock import Clock
 from hotbook_server.config import Settings
 from hotbook_server.server import Server
 from hotbook_shared.model import Durability
@@ -124,14 +125,14 @@ async def start_desk(settings: Settings) -> AsyncIterator[StartDesk]:
     """Starts servers in memory, with the web on a free port; stops those that still run."""
     async with contextlib.AsyncExitStack() as stack:
 
-        async def start(**changed: Any) -> Desk:
+        async def start(clock: Clock | None = None, **changed: Any) -> Desk:
             chosen = {
                 "web_listen": "127.0.0.1:0",
                 "durability": Durability.MEMORY,
                 **DESK,
                 **changed,
             }
-            server = Server(settings.model_copy(update=chosen))
+            server = Server(settings.model_copy(update=chosen), clock)
             await server.start()
             client = httpx.AsyncClient(base_url=f"http://{server.web_address}", timeout=30)
             web = await stack.enter_async_context(client)

@@ -111,7 +111,8 @@ async def test_origins(desk: Desk) -> None:
         assert refused.value.response.status_code == 403
         assert json.loads(refused.value.response.body or b"")["code"] == "FOREIGN_ORIGIN"
         async with asyncio.timeout(PATIENCE_S):  # what uvicorn says of it, it says when all is over
-            while desk.server._web._server.server_state.tasks:  # type: ignore[union-attr]
+            state = desk.server._web._server.server_state  # type: ignore[union-attr]
+            while state.tasks:  # noqa: ASYNC110 - nothing tells of it
                 await asyncio.sleep(0)
         assert [one["refused"] for one in logs if "refused" in one] == ["FOREIGN_ORIGIN"]
         assert not [one for one in logs if one["log_level"] != "debug"]

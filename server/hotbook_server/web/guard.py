@@ -51,7 +51,9 @@ class Stranger(Exception):
 class WebCall:
     """One request as the guard sees it."""
 
-    __slots__ = ("correlation_id", "has_begun", "headers", "is_head", "scope", "started_s")
+    __slots__ = (
+        "correlation_id", "has_begun", "has_ended", "headers", "is_head", "scope", "started_s",
+    )  # fmt: skip
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
@@ -59,6 +61,7 @@ class WebCall:
         self.started_s = perf_counter()
         self.has_begun = False
         """The answer has begun: nothing else can be said any more."""
+        self.has_ended = False
         self.is_head = scope.get("method") == "HEAD"
         """What GET would answer, without its body."""
         given = self.headers.get(CORRELATION_HEADER, "")
@@ -126,6 +129,8 @@ class WebGuard:
             await refuse(bug(call.correlation_id))
 
     async def _refuse(self, call: WebCall, receive: Receive, send: Send, response: ASGIApp) -> None:
+        if call.has_ended:
+            return
         if call.has_begun:
             self._abort(call.scope)
         else:
@@ -180,6 +185,8 @@ class WebGuard:
             elif call.is_head and message["type"] == "http.response.body":
                 message = {**message, "body": b""}
             await send(message)
+            if message["type"] == "http.response.body":
+                call.has_ended = not message.get("more_body", False)
 
         return marked
 

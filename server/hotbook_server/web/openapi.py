@@ -1,11 +1,14 @@
 """What OpenAPI says of the routes, exactly: one description for people, generators and tests.
 
 FastAPI makes it; here it gets the messages of the WebSocket, an example for every answer, and
-loses what is not so: a parameter is left out, never null.
+loses what is not so: a parameter is left out, never null. Examples are in examples.json, each of
+one and the same book, as a server really answered; a test asks a server again.
 """
 
 from __future__ import annotations
 
+import json
+from importlib.resources import files
 from typing import Any
 
 from fastapi import FastAPI
@@ -16,6 +19,7 @@ from pydantic.json_schema import models_json_schema
 from hotbook_server.web.live_messages import LiveMessage, LiveSubscription
 
 _REF = "#/components/schemas/{model}"
+_OF_ANY = "every_operation"
 Schema = dict[str, Any]
 
 
@@ -31,9 +35,10 @@ def openapi_of(app: FastAPI) -> Schema:
     for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's own; ours is Problem
         schemas.pop(name, None)
     made["components"]["schemas"] = schemas = dict(sorted(schemas.items()))
+    examples = json.loads(files(__package__).joinpath("examples.json").read_text("utf-8"))
     for path in made["paths"].values():
         for operation in path.values():
-            _mend(operation, schemas)
+            _mend(operation, {**examples[_OF_ANY], **examples[operation["operationId"]]})
     described: Schema = _untitled(made)
     described["info"]["title"] = app.title
     return described
@@ -49,13 +54,14 @@ def _live_schemas() -> dict[str, Schema]:
     return {**asked["$defs"], **told.pop("$defs"), "LiveMessage": told}
 
 
-def _mend(operation: Schema, schemas: dict[str, Schema]) -> None:
-    for parameter in operation.get("parameters", ()):
+def _mend(operation: Schema, examples: dict[str, Any]) -> None:
+    parameters = operation.get("parameters", ())
+    for parameter in parameters:
         parameter["schema"] = _without_null(parameter["schema"])
+    if not parameters:  # nothing to be wrong in
+        operation["responses"].pop("422")
     for status, response in operation["responses"].items():
-        content = response["content"]["application/json"]
-        if status == "200":
-            content["example"] = example_of(content["schema"], schemas)
+        response["content"]["application/json"]["example"] = examples[status]
 
 
 def _without_null(schema: Schema) -> Schema:
@@ -64,23 +70,6 @@ def _without_null(schema: Schema) -> Schema:
         return schema
     rest = {name: one for name, one in schema.items() if name != "anyOf" and one is not None}
     return {**kinds[0], **rest}
-
-
-def example_of(schema: Schema, schemas: dict[str, Schema]) -> Any:
-    """An example, put together from those of its parts."""
-    if "$ref" in schema:
-        return example_of(schemas[schema["$ref"].rpartition("/")[2]], schemas)
-    for name in ("examples", "enum"):
-        if name in schema:
-            return schema[name][0]
-    if "const" in schema:
-        return schema["const"]
-    if "anyOf" in schema:
-        return example_of(schema["anyOf"][0], schemas)
-    if schema["type"] == "array":
-        return [example_of(schema["items"], schemas)]
-    assert schema["type"] == "object", f"there is no example of {schema}"
-    return {name: example_of(one, schemas) for name, one in schema["properties"].items()}
 
 
 def _untitled(value: Any) -> Any:

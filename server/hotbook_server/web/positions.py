@@ -100,7 +100,9 @@ async def get_open_position(source: From, hotkey: Hotkey, trade_pair: Pair) -> R
     check_trade_pair(trade_pair)
     found = source.keeper.book.positions.open_on_pair(hotkey, trade_pair)
     if found is None:
-        raise NotFound(f"{hotkey} has nothing open on {trade_pair}")
+        raise NotFound(
+            f"{hotkey} has nothing open on {trade_pair}", hotkey=hotkey, trade_pair=trade_pair
+        )
     return await _one(source, found)
 
 
@@ -115,7 +117,9 @@ async def get_position(source: From, hotkey: Hotkey, position_uuid: Uuid) -> Res
     check_uuid(position_uuid)
     found = source.keeper.book.positions.by_uuid.get(position_uuid)
     if found is None or found.hotkey != hotkey:
-        raise NotFound(f"{hotkey} has no position {position_uuid}", position_uuid=position_uuid)
+        raise NotFound(
+            f"{hotkey} has no position {position_uuid}", hotkey=hotkey, position_uuid=position_uuid
+        )
     return await _one(source, found)
 
 

@@ -53,6 +53,7 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(HotbookError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _unrouted)
+    app.add_exception_handler(Exception, _failed)  # it goes on to the guard, which logs it
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -64,6 +65,11 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     return await _refused(request, invalid(error))
+
+
+async def _failed(request: Request, error: Exception) -> Response:  # noqa: ARG001
+    request.state.refused = InternalError.code
+    return bug(request.state.correlation_id)
 
 
 async def _unrouted(request: Request, error: Exception) -> Response:
