@@ -67,6 +67,8 @@ def save(position: Position, expected_version: int | None, replace_open: bool) -
 def save_request(
     position: Position, expected_version: int | None = None, replace_open: bool = False
 ) -> pb.SaveRequest:
+    if not isinstance(position, Position):
+        raise InvalidArgument(f"position is no Position: {position!r:.80}", field="position")
     return built(
         lambda: pb.SaveRequest(
             position=wire.position_to_wire(position),
@@ -161,17 +163,17 @@ def save_outcome(outcome: pb.SaveOutcome, position_uuid: str) -> Saved | Hotbook
 
 
 def get(hotkey: str, position_uuid: str) -> Call[Position | None]:
-    request = built(lambda: pb.GetRequest(hotkey=hotkey, position_uuid=position_uuid))
+    request = asked(pb.GetRequest, hotkey=hotkey, position_uuid=position_uuid)
     return Call("Get", request, _position)
 
 
 def get_open(hotkey: str, trade_pair: str) -> Call[Position | None]:
-    request = built(lambda: pb.GetOpenRequest(hotkey=hotkey, trade_pair=trade_pair))
+    request = asked(pb.GetOpenRequest, hotkey=hotkey, trade_pair=trade_pair)
     return Call("GetOpen", request, _position)
 
 
 def list_open(hotkey: str) -> Call[list[Position]]:
-    request = built(lambda: pb.ListOpenRequest(hotkey=hotkey))
+    request = asked(pb.ListOpenRequest, hotkey=hotkey)
     return Call("ListOpen", request, lambda m: [wire.position_from_wire(p) for p in m.positions])
 
 
@@ -217,13 +219,12 @@ def list_hotkeys() -> Call[list[HotkeyCounts]]:
 
 
 def delete(hotkey: str, position_uuid: str, expected_version: int | None) -> Call[bool]:
-    request = built(
-        lambda: pb.DeleteRequest(
-            hotkey=hotkey,
-            position_uuid=position_uuid,
-            request_id=request_id(),
-            expected_version=expected_version,
-        )
+    request = asked(
+        pb.DeleteRequest,
+        hotkey=hotkey,
+        position_uuid=position_uuid,
+        request_id=request_id(),
+        expected_version=expected_version,
     )
     return Call("Delete", request, lambda m: bool(m.existed))
 
@@ -247,13 +248,12 @@ def digests_at(hotkeys: Iterable[str], open_only: bool) -> Call[tuple[int, list[
 
 
 def clear(hotkey: str | None, expected_count: int) -> Call[int]:
-    request = built(
-        lambda: pb.ClearRequest(
-            hotkey=hotkey or "",
-            every_hotkey=hotkey is None,
-            expected_count=expected_count,
-            request_id=request_id(),
-        )
+    request = asked(
+        pb.ClearRequest,
+        hotkey=hotkey or "",
+        every_hotkey=hotkey is None,
+        expected_count=expected_count,
+        request_id=request_id(),
     )
     return Call("Clear", request, lambda m: int(m.removed))
 
@@ -365,6 +365,20 @@ def seconds(timeout_s: float | None, default_s: float) -> float:
 def at_ms(at: datetime | int | None, field: str = "at") -> int:
     """A time on the wire; 0 stands for one that is not given."""
     return 0 if at is None else epoch_ms(at, field)
+
+
+def asked(kind: Callable[..., Result], **fields: object) -> Result:
+    """A request of these fields. Raises InvalidArgument for the first that has no place in it."""
+    try:
+        return kind(**fields)
+    except (TypeError, ValueError, OverflowError):
+        for name, value in fields.items():
+            try:
+                kind(**{name: value})
+            except (TypeError, ValueError, OverflowError) as error:
+                what = f"{name} cannot be {value!r:.80}: {error}"
+                raise InvalidArgument(what, field=name) from None
+        return built(lambda: kind(**fields))
 
 
 def built(build: Callable[[], Result]) -> Result:

@@ -486,6 +486,28 @@ def test_what_cannot_be_asked_is_an_invalid_argument(
         misuse(client)
 
 
+@pytest.mark.parametrize(
+    ("misuse", "field"),
+    [
+        (lambda book: book.save("p1"), "position"),
+        (lambda book: book.get(1, 2), "hotkey"),
+        (lambda book: book.get("hk", 2), "position_uuid"),
+        (lambda book: book.open_position("hk", b"\xff"), "trade_pair"),
+        (lambda book: book.open_positions("\ud800"), "hotkey"),
+        (lambda book: book.delete("hk", "p1", expected_version="1"), "expected_version"),
+        (lambda book: book.clear(7, expected_count=0), "hotkey"),
+        (lambda book: book.clear("hk", expected_count=-1), "expected_count"),
+    ],
+)
+def test_the_argument_that_is_wrong_is_named(
+    client: Client, misuse: Callable[[Any], object], field: str
+) -> None:
+    """`field` says which, and so does the message."""
+    with pytest.raises(InvalidArgument, match=field) as refused:
+        misuse(client)
+    assert refused.value.field == field
+
+
 @pytest.fixture
 def silent_target() -> Iterator[str]:
     """An address that takes connections and never says a word."""
