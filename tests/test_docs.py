@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import socket
@@ -16,6 +17,7 @@ from hotbook.cli import operations, positions
 from hotbook.cli.app import hotbook as command_line
 from hotbook.testing import server
 from hotbook_server.config import Settings
+from hotbook_server.server import Server
 from hotbook_shared.errors import ERRORS
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.status import STATUS_OF
@@ -59,6 +61,58 @@ def test_every_error_code_is_documented(code: str) -> None:
         row = next(line for line in API.splitlines() if line.startswith(f"| `{code}` |"))
         assert f"| {STATUS_OF[error].name} |" in row
         assert ("| yes |" in row) == error.retryable
+
+
+def raised_details() -> dict[str, set[str]]:
+    """The names of the details with which each error is made, anywhere in the sources."""
+    codes = {error.__name__: code for code, error in ERRORS.items()}
+    found: dict[str, set[str]] = {}
+    for package in ("client/hotbook", "server/hotbook_server", "shared/hotbook_shared"):
+        for path in (ROOT / package).rglob("*.py"):
+            for call in ast.walk(ast.parse(path.read_text())):
+                if isinstance(call, ast.Call) and isinstance(call.func, ast.Name | ast.Attribute):
+                    name = call.func.id if isinstance(call.func, ast.Name) else call.func.attr
+                    given = {keyword.arg for keyword in call.keywords if keyword.arg}
+                    found.setdefault(codes.get(name, ""), set()).update(given)
+    return found
+
+
+RAISED = raised_details()
+
+
+@pytest.mark.parametrize("code", [code for code, error in ERRORS.items() if error in STATUS_OF])
+def test_every_detail_of_an_error_is_documented(code: str) -> None:
+    """The details of each code in docs/api.md are those that it is raised with, and no others."""
+    row = next(line for line in API.splitlines() if line.startswith(f"| `{code}` |"))
+    told = set(re.findall(r"`(\w+)`", row.split("|")[5])) - {"advance"}
+    if code == "VERSION_CONFLICT":
+        told.remove("position_uuid")  # it stands for whichever of two names
+    assert told == RAISED.get(code, set())
+
+
+def test_the_replies_without_a_revision_are_documented() -> None:
+    """docs/api.md names them, each and no other."""
+    (told,) = re.findall(r"Every reply that tells of the book .*?; those of (.*?) tell", API, re.S)
+    without = {
+        method.name
+        for service in pb.DESCRIPTOR.services_by_name.values()
+        for method in service.methods
+        if "revision" not in method.output_type.fields_by_name
+    }
+    assert set(re.findall(r"`(\w+)`", told)) == without
+
+
+async def test_every_gauge_is_documented(settings: Settings) -> None:
+    """Each gauge of the metrics page, those of a bound on closed positions too, is in
+    docs/operations.md."""
+    bounded = {"closed_in_memory_max": 10, "changes_kept_max": 50_000}
+    running = Server(settings.model_copy(update=bounded))
+    await running.start()
+    try:
+        for name in running.gauges():
+            assert f"`hotbook_{name}`" in OPERATIONS
+    finally:
+        await running.stop()
 
 
 @pytest.mark.parametrize("name", COMMANDS)
