@@ -263,19 +263,6 @@ def bar_to_wire(b: Bar) -> pb.Bar:
     )
 
 
-def mark_to_wire(m: Mark) -> pb.Mark:
-    return pb.Mark(
-        trade_pair=m.trade_pair,
-        price=_plain(m.price),
-        at_ms=m.at_ms,
-        bars=m.bars,
-        volumes=map(_plain, m.volumes),
-        volume_sum=_plain(m.volume_sum) if m.volumes else "",
-        last_volume=_plain(m.last_volume),
-        revision=m.revision,
-    )
-
-
 def mark_from_wire(m: pb.Mark) -> Mark:
     return Mark(
         trade_pair=m.trade_pair,

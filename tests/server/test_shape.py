@@ -227,11 +227,19 @@ def test_the_path_names_the_very_order_and_source() -> None:
     assert_judged(position, False, "position.orders[2].price_sources[1].bid")
 
 
-SMALL: list[tuple[Callable[[], None], str]] = [
+SMALL: list[tuple[Callable[[], object], str]] = [
     (lambda: shape.check_request_id("x" * 129), "request_id"),
     (lambda: shape.check_request_id(" "), "request_id"),
     (lambda: shape.check_request_id("a\n"), "request_id"),
-    (lambda: shape.check_version(2**63, "expected_version"), "expected_version"),
+    (lambda: shape.expected_version(pb.DeleteRequest(expected_version=2**63)), "expected_version"),
+    (
+        lambda: shape.expected_version(pb.CloseLegRequest(expected_version=2**64 - 1)),
+        "expected_version",
+    ),
+    (
+        lambda: shape.expected_version(pb.SaveItem(expected_version=2**63), "items[3]."),
+        "items[3].expected_version",
+    ),
     (lambda: check_hotkey(""), "hotkey"),
     (lambda: check_uuid("x" * 257), "position_uuid"),
     (lambda: check_trade_pair("x" * 33), "trade_pair"),
@@ -240,7 +248,7 @@ SMALL: list[tuple[Callable[[], None], str]] = [
 
 
 @pytest.mark.parametrize(("check", "field"), SMALL)
-def test_each_small_check_names_its_field(check: Callable[[], None], field: str) -> None:
+def test_each_small_check_names_its_field(check: Callable[[], object], field: str) -> None:
     """Each check outside of positions refuses one step over its edge, by name."""
     with pytest.raises(InvalidArgument) as refused:
         check()
@@ -252,7 +260,9 @@ def test_small_checks_take_what_is_at_the_edge() -> None:
     """A request id may be left out or be 128 long; the greatest version is 2^63 - 1."""
     shape.check_request_id("")
     shape.check_request_id("x" * 128)
-    shape.check_version(2**63 - 1, "expected_version")
+    edge = 2**63 - 1
+    assert shape.expected_version(pb.DeleteRequest(expected_version=edge)) == edge
+    assert shape.expected_version(pb.DeleteRequest()) is None
     shape.check_time(MS_MAX, "opened_after_ms")
 
 

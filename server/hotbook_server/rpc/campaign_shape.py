@@ -7,21 +7,13 @@ from decimal import Decimal
 
 from hotbook_server.config import Settings
 from hotbook_server.rpc.extras import check_extra
-from hotbook_server.rpc.shape import (
-    TIMEFRAME_MAX,
-    check_enum,
-    check_request_id,
-    check_time,
-    check_version,
-)
+from hotbook_server.rpc.shape import TIMEFRAME_MAX, check_enum, check_time
 from hotbook_shared.campaign_wire import EXIT_REASONS, STATES
 from hotbook_shared.errors import InvalidArgument
 from hotbook_shared.money import SUMS, check_leg_number, check_number, from_text
 from hotbook_shared.names import UUID_MAX, check_hotkey, check_id, check_trade_pair, check_uuid
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.wire import PATTERN_TYPES
-
-__all__ = ["check_request_id", "check_time", "check_uuid"]
 
 TEXT_MAX = 1_000
 
@@ -75,8 +67,6 @@ def check_pattern_request(request: pb.AddPatternRequest, at: str) -> None:
     check_hotkey(request.hotkey, f"{at}hotkey")
     check_trade_pair(request.trade_pair, f"{at}trade_pair")
     _check_setting(request, at)
-    if request.HasField("expected_version"):
-        check_version(request.expected_version, f"{at}expected_version")
     if not request.HasField("pattern"):
         raise InvalidArgument(f"{at}pattern is missing", field=f"{at}pattern")
     pattern, at = request.pattern, f"{at}pattern."
@@ -114,8 +104,6 @@ def campaign_of(request: pb.CreateCampaignRequest) -> pb.Campaign:
 
 def leg_of(request: pb.AddLegRequest) -> pb.Position:
     """The position that a request for a leg describes; hotkey and pair are its campaign's."""
-    if request.HasField("expected_version"):
-        check_version(request.expected_version, "expected_version")
     if request.position_uuid:
         check_uuid(request.position_uuid)
     _check_kind(request.pattern_type, "pattern_type")

@@ -28,11 +28,13 @@ from hotbook_server.keeper import Keeper
 from hotbook_server.requests import request_key
 from hotbook_server.rpc import campaign_shape as shape
 from hotbook_server.rpc.guard import Call
+from hotbook_server.rpc.shape import check_request_id, check_time, expected_version
 from hotbook_server.statistics import statistics_of
 from hotbook_shared.book.campaigns import Campaigns
 from hotbook_shared.book.legs import Leg, Legs
 from hotbook_shared.campaign_wire import STATE_NUMBER, statistics_to_wire, totals_to_wire
 from hotbook_shared.errors import HotbookError, NotFound
+from hotbook_shared.names import check_uuid
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.pb import records_pb2 as raw
 from hotbook_shared.record import LIVE_STATES, CampaignRecord, Record
@@ -52,7 +54,7 @@ class CampaignsService:
     # ---------------------------------------------------------------- patterns
 
     async def add_pattern(self, request: pb.AddPatternRequest, call: Call) -> bytes:
-        shape.check_request_id(request.request_id)
+        check_request_id(request.request_id)
         outcome = await self._submit(_add_of(request, ""), request.request_id, call)
         assert isinstance(outcome, PatternDone)
         return raw.AddPatternReply(
@@ -64,7 +66,7 @@ class CampaignsService:
         ).SerializeToString()
 
     async def add_patterns(self, request: pb.AddPatternsRequest, call: Call) -> bytes:
-        shape.check_request_id(request.request_id)
+        check_request_id(request.request_id)
         shape.check_count(request.patterns, self._settings.items_max, "patterns")
         adds: list[AddPattern | RefusedOutcome] = []
         for number, one in enumerate(request.patterns):
@@ -83,27 +85,27 @@ class CampaignsService:
     # ---------------------------------------------------------------- campaigns
 
     async def create_campaign(self, request: pb.CreateCampaignRequest, call: Call) -> bytes:
-        shape.check_request_id(request.request_id)
+        check_request_id(request.request_id)
         campaign = shape.campaign_of(request).SerializeToString()
         return await self._changed(CreateCampaign(campaign), request.request_id, call)
 
     async def transition_campaign(self, request: pb.TransitionCampaignRequest, call: Call) -> bytes:
-        shape.check_request_id(request.request_id)
+        check_request_id(request.request_id)
         shape.check_campaign_id(request.campaign_id)
         shape.check_state(request.to, "to")
-        ask = Transition(request.campaign_id, request.to, _expected(request))
+        ask = Transition(request.campaign_id, request.to, expected_version(request))
         return await self._changed(ask, request.request_id, call)
 
     async def complete_campaign(self, request: pb.CompleteCampaignRequest, call: Call) -> bytes:
-        shape.check_request_id(request.request_id)
+        check_request_id(request.request_id)
         shape.check_campaign_id(request.campaign_id)
         shape.check_price(request.exit_price, "exit_price", is_needed=False)
         shape.check_exit_reason(request.reason)
-        shape.check_time(request.at_ms, "at_ms")
+        check_time(request.at_ms, "at_ms")
         ask = Transition(
             request.campaign_id,
             pb.CAMPAIGN_COMPLETED,
-            _expected(request),
+            expected_version(request),
             request.at_ms,
             request.exit_price,
             request.reason,
@@ -111,23 +113,23 @@ class CampaignsService:
         return await self._changed(ask, request.request_id, call)
 
     async def fail_campaign(self, request: pb.FailCampaignRequest, call: Call) -> bytes:
-        shape.check_request_id(request.request_id)
+        check_request_id(request.request_id)
         shape.check_campaign_id(request.campaign_id)
         shape.check_text(request.reason, "reason")
-        shape.check_time(request.at_ms, "at_ms")
+        check_time(request.at_ms, "at_ms")
         ask = Transition(
             request.campaign_id,
             pb.CAMPAIGN_FAILED,
-            _expected(request),
+            expected_version(request),
             request.at_ms,
             failure_reason=request.reason,
         )
         return await self._changed(ask, request.request_id, call)
 
     async def delete_campaign(self, request: pb.DeleteCampaignRequest, call: Call) -> bytes:
-        shape.check_request_id(request.request_id)
+        check_request_id(request.request_id)
         shape.check_campaign_id(request.campaign_id)
-        delete = DeleteCampaign(request.campaign_id, _expected(request))
+        delete = DeleteCampaign(request.campaign_id, expected_version(request))
         outcome = await self._submit(delete, request.request_id, call)
         assert isinstance(outcome, DeleteDone)
         return pb.DeleteReply(
@@ -168,24 +170,24 @@ class CampaignsService:
     # ---------------------------------------------------------------- legs
 
     async def add_leg(self, request: pb.AddLegRequest, call: Call) -> bytes:
-        shape.check_request_id(request.request_id)
+        check_request_id(request.request_id)
         shape.check_campaign_id(request.campaign_id)
         leg = shape.leg_of(request).SerializeToString()
-        add = AddLeg(request.campaign_id, leg, _expected(request))
+        add = AddLeg(request.campaign_id, leg, expected_version(request))
         return self._leg_reply(await self._submit(add, request.request_id, call))
 
     async def close_leg(self, request: pb.CloseLegRequest, call: Call) -> bytes:
-        shape.check_request_id(request.request_id)
+        check_request_id(request.request_id)
         shape.check_campaign_id(request.campaign_id)
-        shape.check_uuid(request.position_uuid)
+        check_uuid(request.position_uuid)
         shape.check_price(request.exit_price, "exit_price")
-        shape.check_time(request.closed_ms, "closed_ms")
+        check_time(request.closed_ms, "closed_ms")
         close = CloseLeg(
             request.campaign_id,
             request.position_uuid,
             request.exit_price,
             request.closed_ms,
-            _expected(request),
+            expected_version(request),
         )
         return self._leg_reply(await self._submit(close, request.request_id, call))
 
@@ -310,7 +312,7 @@ def _add_of(request: pb.AddPatternRequest, at: str) -> AddPattern:
         request.timeframe,
         request.pattern.SerializeToString(),
         request.account_size,
-        _expected(request),
+        expected_version(request, at),
     )
 
 
@@ -324,15 +326,3 @@ def _pattern_outcome(outcome: PatternDone | RefusedOutcome) -> pb.PatternOutcome
         created=outcome.created,
         repeated=outcome.repeated,
     )
-
-
-def _expected(
-    request: pb.AddPatternRequest
-    | pb.TransitionCampaignRequest
-    | pb.CompleteCampaignRequest
-    | pb.FailCampaignRequest
-    | pb.DeleteCampaignRequest
-    | pb.AddLegRequest
-    | pb.CloseLegRequest,
-) -> int | None:
-    return request.expected_version if request.HasField("expected_version") else None

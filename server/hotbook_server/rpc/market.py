@@ -15,6 +15,7 @@ from hotbook_server.requests import request_key
 from hotbook_server.rpc import campaign_shape as shape
 from hotbook_server.rpc.guard import Call
 from hotbook_server.rpc.pipelined import Begun, begin, in_order
+from hotbook_server.rpc.shape import check_request_id, check_time
 from hotbook_server.rules.campaigns import EARLY_MS
 from hotbook_shared.campaign_wire import pair_market_to_wire
 from hotbook_shared.errors import InvalidArgument, NotFound
@@ -101,7 +102,7 @@ class MarketService:
 
     async def advance(self, request: pb.AdvanceRequest, call: Call) -> bytes:
         """What is overdue fails first: whoever wakes for the step sees it failed."""
-        shape.check_time(request.to_ms, "to_ms")
+        check_time(request.to_ms, "to_ms")
         self._freshness.check_advance(request.to_ms)
         while await self._expire(request.to_ms, call):
             pass  # so many at once
@@ -123,7 +124,7 @@ class MarketService:
 
     async def _checked(self, request: pb.PushBarsRequest) -> PushBars:
         """The command behind a message of bars, once its shape is right."""
-        shape.check_request_id(request.request_id)
+        check_request_id(request.request_id)
         shape.check_count(request.bars, self._settings.items_max, "bars")
         latest_ms = MS_MAX
         if self._settings.market_clock == "live":  # one from afar would make all that follow stale
@@ -158,7 +159,7 @@ def _checked_bar(bar: pb.Bar, number: int, latest_ms: int) -> PushedBar:
     trade_pair, at_ms, close, volume = bar.trade_pair, bar.at_ms, bar.close, bar.volume
     at = f"bars[{number}]"
     check_trade_pair(trade_pair, f"{at}.trade_pair")
-    shape.check_time(at_ms, f"{at}.at_ms")
+    check_time(at_ms, f"{at}.at_ms")
     if not at_ms:
         raise InvalidArgument(f"{at}.at_ms is missing", field=f"{at}.at_ms")
     if at_ms > latest_ms:

@@ -212,7 +212,7 @@ class PositionsService:
         check_uuid(request.position_uuid)
         shape.check_request_id(request.request_id)
         outcome = await self._engine.submit(
-            Delete(request.hotkey, request.position_uuid, _expected(request)),
+            Delete(request.hotkey, request.position_uuid, shape.expected_version(request)),
             request_key(request.request_id, call.method, call.body),
             timeout_s=call.timeout_s,
             size=len(call.body),
@@ -250,7 +250,7 @@ class PositionsService:
             not position.HasField("close_ms"),
             bool(position.campaign_id),
             body,
-            _expected(item, beside),
+            shape.expected_version(item, beside),
             item.replace_open,
         )
 
@@ -296,15 +296,6 @@ class PositionsService:
         reply.version = done.version
         reply.replaced_uuid = done.replaced_uuid
         reply.durability = self._durability
-
-
-def _expected(
-    request: pb.SaveRequest | pb.SaveItem | pb.DeleteRequest, beside: str = ""
-) -> int | None:
-    if not request.HasField("expected_version"):
-        return None
-    shape.check_version(request.expected_version, f"{beside}expected_version")
-    return request.expected_version
 
 
 def _without_page(request: pb.ListRequest) -> bytes:

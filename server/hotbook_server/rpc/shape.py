@@ -37,6 +37,20 @@ TIMEFRAME_MAX = 16
 SOURCE_NAME_MAX = 128
 VERSION_MAX = 2**63 - 1
 
+Expecting = (
+    pb.SaveRequest
+    | pb.SaveItem
+    | pb.DeleteRequest
+    | pb.AddPatternRequest
+    | pb.TransitionCampaignRequest
+    | pb.CompleteCampaignRequest
+    | pb.FailCampaignRequest
+    | pb.DeleteCampaignRequest
+    | pb.AddLegRequest
+    | pb.CloseLegRequest
+)
+"""What may name the version that it changes."""
+
 _POSITION_SIGNED = (
     "account_size", "quantity", "net_quantity", "net_leverage", "net_value",
     "average_entry_price", "cumulative_entry_value", "realized_pnl", "unrealized_pnl",
@@ -83,9 +97,15 @@ def check_time(ms: int, field: str) -> None:
         )
 
 
-def check_version(version: int, field: str) -> None:
+def expected_version(request: Expecting, at: str = "") -> int | None:
+    """The version that a change names; None: whatever stands. `at` is where it stands in a larger
+    request."""
+    if not request.HasField("expected_version"):
+        return None
+    version, field = request.expected_version, f"{at}expected_version"
     if version > VERSION_MAX:
         raise InvalidArgument(f"{field} is no version: {version}", field=field)
+    return version
 
 
 def check_order(order: pb.Order) -> bytes:
