@@ -40,11 +40,15 @@ KINDS = {
 
 
 class Desk:
-    """A book, the terms of a server, and a clock; every step leaves it without problems."""
+    """A book, the terms of a server, and a clock; every step leaves it without problems.
+
+    Campaigns fail by events alone, unless `market_clock` is live.
+    """
 
     def __init__(self, settings: Settings | None = None, **changed: Any) -> None:
         self.book = Book()
-        self.terms = Terms.of(settings or load_settings(data_dir="unused", **changed))
+        changed = {"data_dir": "unused", "market_clock": "manual", **changed}
+        self.terms = Terms.of(settings or load_settings(**changed))
         self.now_ms = NOW_MS
 
     def ask(self, command: Command) -> AnyOutcome:

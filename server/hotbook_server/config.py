@@ -117,14 +117,18 @@ class Settings(BaseSettings):
     campaign_expiry_hours: float = Field(
         72.0, gt=0, le=100_000, description="FORMING and ACTIVE fail strictly after it, from start."
     )
-    campaigns_live_max: int = Field(3, ge=1, description="Most live campaigns of a hotkey at once.")
+    campaigns_live_max: int = Field(
+        3, ge=1, description="Most live campaigns of a hotkey at once; longer timeframes apart."
+    )
     campaign_long_window_hours: float = Field(
         240.0, gt=0, le=100_000, description="The window of timeframes longer than an hour."
     )
     campaign_long_gap_hours: float = Field(120.0, gt=0, le=100_000, description="Their gap.")
     campaign_long_patterns_min: int = Field(2, ge=1, description="Their least patterns.")
     campaign_long_expiry_hours: float = Field(360.0, gt=0, le=100_000, description="Their expiry.")
-    campaigns_long_live_max: int = Field(5, ge=1, description="Their most live campaigns.")
+    campaigns_long_live_max: int = Field(
+        5, ge=1, description="Their most live campaigns, beside the others."
+    )
     campaign_patterns_max: int = Field(
         500, ge=1, le=10_000, description="Most patterns in one campaign."
     )

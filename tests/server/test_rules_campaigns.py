@@ -146,6 +146,31 @@ def test_a_signal_is_filed_once() -> None:
     assert isinstance(desk.refusal(pattern("a", at(1))), SignalReused)
 
 
+@pytest.mark.parametrize(("ms", "is_known"), [(0, True), (1, False)])
+def test_a_signal_is_known_until_its_campaign_is_overdue(ms: int, is_known: bool) -> None:
+    """By the time of the event: strictly after the deadline the campaign fails, and the name may
+    be used again."""
+    desk = Desk()
+    first = filed(desk, pattern("a", at(0)))
+    again = pattern("a", at(72) + ms)
+    if is_known:
+        assert isinstance(desk.refusal(again), SignalReused)
+    else:
+        assert filed(desk, again).created
+        assert desk.campaign(first.campaign_id).state is CampaignState.FAILED
+
+
+def test_what_is_overdue_says_nothing_of_the_order() -> None:
+    """A pattern that lies too long before the campaigns that are live after it is out of order,
+    whatever has failed by its time."""
+    desk = Desk()
+    desk.ask(create("old", started_ms=at(0)))
+    desk.ask(create("new", started_ms=at(200)))
+    refused = desk.refusal(pattern("a", at(100)))
+    assert isinstance(refused, OutOfOrder)
+    assert refused.details["earliest_ms"] == str(at(152))
+
+
 def test_a_wider_range_counts_its_volume_anew() -> None:
     """S1-25: support and resistance go as far as patterns tell; range_bar says since when."""
     desk = Desk()
@@ -251,6 +276,70 @@ def test_many_at_once_are_the_same_as_one_by_one(seed: int) -> None:
     assert batch.book.digest == single.book.digest
 
 
+def test_patterns_with_time_between_them_are_filed_as_at_once() -> None:
+    """Where the clock lets campaigns fail as well: what comes one by one, with the timer between,
+    and what comes in one command give the same, for patterns of long ago and of now."""
+    begins, refused = 0, 0
+    for seed in range(20):
+        chance = random.Random(seed)
+        ages = sorted((chance.choice((1, 40, 71, 73, 100, 149)) for _ in range(12)), reverse=True)
+        patterns = [
+            pattern(
+                f"s{number}", NOW_MS - age * HOUR_MS + number, range_id=chance.choice(("", "r"))
+            )
+            for number, age in enumerate(ages)
+        ]
+        single, batch = Desk(market_clock="live"), Desk(market_clock="live")
+        one_by_one: list[str] = []
+        for add in patterns:
+            try:
+                one_by_one.append(f"{filed(single, add).created}")
+            except HotbookError as refusal:
+                one_by_one.append(refusal.code)
+            single.now_ms += 1_600
+            single.ask(Expire(single.now_ms))
+        outcome = batch.ask(AddPatterns(tuple(patterns)))
+        batch.ask(Expire(single.now_ms))
+        assert isinstance(outcome, PatternsDone)
+        assert [o.code if isinstance(o, RefusedOutcome) else f"{o.created}"
+                for o in outcome.outcomes] == one_by_one  # fmt: skip
+        told = [
+            [(c.state, [p.signal_id for p in c.patterns]) for c in map(desk.campaign, held)]
+            for desk in (single, batch)
+            for held in [desk.book.campaigns.by_id]
+        ]
+        assert told[0] == told[1]
+        begins += one_by_one.count("True")
+        refused += one_by_one.count("OUT_OF_ORDER")
+    assert begins
+    assert refused
+
+
+def test_no_campaign_is_overdue_as_it_begins() -> None:
+    """By the engine's clock, where campaigns fail by it: the timer would end it in a moment. What
+    stands takes a pattern of any age; with a manual clock time is what events say."""
+    desk = Desk(market_clock="live")
+    assert filed(desk, pattern("a", NOW_MS - 72 * HOUR_MS)).created
+    early = pattern("b", NOW_MS - 72 * HOUR_MS - 1)
+    assert not filed(desk, early).created
+    refused = desk.refusal(pattern("c", NOW_MS - 72 * HOUR_MS - 1, trade_pair="EURUSD"))
+    assert isinstance(refused, OutOfOrder)
+    assert refused.details["earliest_ms"] == str(NOW_MS - 72 * HOUR_MS)
+    assert "market_clock" in refused.message
+    filed(desk, pattern("d", NOW_MS - 300 * HOUR_MS, timeframe="4h", trade_pair="EURUSD"))
+    assert filed(Desk(), early).created
+
+
+def test_what_is_overdue_by_the_clock_takes_no_pattern() -> None:
+    """Also in the moment before the timer looks: it fails first, by the clock."""
+    desk = Desk(market_clock="live")
+    old = filed(desk, pattern("a", NOW_MS - 72 * HOUR_MS)).campaign_id
+    desk.now_ms += 1
+    assert filed(desk, pattern("b", NOW_MS - 40 * HOUR_MS)).created
+    campaign = desk.campaign(old)
+    assert (campaign.state, campaign.ended_ms) == (CampaignState.FAILED, desk.now_ms)
+
+
 # ---------------------------------------------------------------- limits and versions
 
 
@@ -269,7 +358,7 @@ def test_a_hotkey_has_at_most_three_live_campaigns() -> None:
 
 
 def test_longer_timeframes_have_terms_of_their_own() -> None:
-    """240 hours of window, 120 of gap, five live ones; settings, like the short ones."""
+    """240 hours of window, 120 of gap, 360 until they expire; settings, like the short ones."""
     desk = Desk()
     first = filed(desk, pattern("a", at(0), timeframe="4h"))
     assert filed(desk, pattern("b", at(120), timeframe="4h")).campaign_id == first.campaign_id
@@ -278,6 +367,24 @@ def test_longer_timeframes_have_terms_of_their_own() -> None:
     other = Desk(campaign_window_hours=1, campaign_gap_hours=1)
     first = filed(other, pattern("a", at(0)))
     assert filed(other, pattern("b", at(1.01))).campaign_id != first.campaign_id
+
+
+def test_a_hotkey_has_at_most_five_live_campaigns_of_longer_timeframes() -> None:
+    """Beside three of an hour or less: the ones take no room from the others."""
+    desk = Desk()
+    for number in range(5):
+        desk.ask(create(f"long{number}", timeframe="1d", started_ms=at(0)))
+    for number in range(3):
+        desk.ask(create(f"short{number}", timeframe="1h", started_ms=at(0)))
+    for asked, most in (
+        (create("long5", timeframe="4h"), "5"),
+        (pattern("a", at(1), timeframe="4h", trade_pair="XYZ"), "5"),
+        (create("short3", timeframe="15m"), "3"),
+        (pattern("a", at(1), trade_pair="XYZ"), "3"),
+    ):
+        refused = desk.refusal(asked)
+        assert isinstance(refused, TooManyCampaigns)
+        assert (refused.details["live_count"], refused.details["live_max"]) == (most, most)
 
 
 def test_a_campaign_has_only_so_many_patterns() -> None:

@@ -7,7 +7,7 @@ engine's clock. What patterns do to campaigns is in patterns.py, what legs do in
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from hotbook_server.commands import (
@@ -20,7 +20,7 @@ from hotbook_server.commands import (
     Transition,
 )
 from hotbook_server.rules.positions import check_version
-from hotbook_server.rules.terms import HOUR_MS, CampaignTerms, Terms
+from hotbook_server.rules.terms import HOUR_MS, Terms
 from hotbook_shared.book import Book
 from hotbook_shared.campaign import MAY_FOLLOW
 from hotbook_shared.campaign_wire import state_of
@@ -59,7 +59,7 @@ def decide_create(
         )
     _check_strays(book, head)
     due = terms.of_timeframe(head.timeframe)
-    check_room(head.hotkey, book.campaigns.live_count(head.hotkey), due)
+    check_room(head.hotkey, book.campaigns.live_of_hotkey(head.hotkey), head.timeframe, terms)
     head.state = pb.CAMPAIGN_FORMING
     head.started_ms = head.last_activity_ms = head.started_ms or now_ms
     check_not_ahead(head.started_ms, now_ms, "started_ms")
@@ -114,7 +114,8 @@ def decide_transition(
         head.failure_reason = ask.failure_reason
     if ask.to == pb.CAMPAIGN_ACTIVE and not record.is_live:  # woken: its time begins anew
         due = terms.of_timeframe(record.timeframe)
-        check_room(record.hotkey, book.campaigns.live_count(record.hotkey), due)
+        live = book.campaigns.live_of_hotkey(record.hotkey)
+        check_room(record.hotkey, live, record.timeframe, terms)
         head.deadline_ms = max(head.deadline_ms, at_ms + due.expiry_ms)
     head.state = ask.to  # type: ignore[assignment]
     head.last_activity_ms = max(head.last_activity_ms, at_ms)
@@ -175,13 +176,17 @@ def decide_delete_campaign(book: Book, delete: DeleteCampaign) -> tuple[list[Cha
 # ---------------------------------------------------------------------------- parts
 
 
-def check_room(hotkey: str, live_count: int, terms: CampaignTerms) -> None:
-    if live_count >= terms.live_max:
+def check_room(hotkey: str, live: Iterable[CampaignRecord], timeframe: str, terms: Terms) -> None:
+    """Those of short timeframes and those of longer ones have room of their own."""
+    due = terms.of_timeframe(timeframe)
+    live_count = sum(terms.of_timeframe(record.timeframe) is due for record in live)
+    if live_count >= due.live_max:
+        which = "of an hour or less" if due is terms.short else "of more than an hour"
         raise TooManyCampaigns(
-            f"{hotkey} has {live_count} live campaigns; at most {terms.live_max} are held: "
-            "complete one, let it fail, or let it rest",
+            f"{hotkey} has {live_count} live campaigns on timeframes {which}; at most "
+            f"{due.live_max} are held: complete one, let it fail, or let it rest",
             live_count=live_count,
-            live_max=terms.live_max,
+            live_max=due.live_max,
         )
 
 

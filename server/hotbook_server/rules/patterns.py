@@ -5,12 +5,18 @@ those in whose window it lies:
 
     started - gap <= at <= started + window,  and  at <= last pattern + gap       (all inclusive)
 
-Where there is none it begins a campaign, unless it lies too long before all that are live there.
+Where there is none it begins a campaign, unless it lies too long before all that are live there,
+or that campaign would be overdue as it begins.
+
+What is overdue by the pattern's time fails first, and so does what is overdue by the engine's
+clock, where campaigns fail by that too: the timer that looks for these may come a moment later, and
+what is filed must not depend on it.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from decimal import Decimal
 from operator import attrgetter
 
@@ -51,26 +57,22 @@ def decide_add_pattern(
     """A pattern is filed where it belongs, or begins a campaign."""
     pattern = pb.Pattern.FromString(add.pattern)
     check_not_ahead(pattern.at_ms, now_ms, "pattern.at_ms")
-    if (known := _known(book, add, pattern)) is not None:
+    due_ms = max(pattern.at_ms, now_ms) if terms.expires_by_clock else pattern.at_ms
+    if (known := _known(_here(book, add, due_ms), pattern)) is not None:
         return [], PatternDone(
             book.revision, known.campaign_id, known.version, known.wire, repeated=True
         )
-    expired = [
-        record
-        for record in book.campaigns.live_of_hotkey(add.hotkey)
-        if record.deadline_ms < pattern.at_ms
-    ]
-    changes = [
-        expiry_of(record, pattern.at_ms, book.revision + number, now_ms)
-        for number, record in enumerate(expired, start=1)
-    ]
+    live = book.campaigns.live_of_hotkey(add.hotkey)
+    changes = _expired(live, pattern.at_ms, due_ms, book.revision, now_ms)
     revision = book.revision + len(changes) + 1
-    found = match(book, add.hotkey, add.trade_pair, add.range_id, pattern.at_ms, terms)
+    at_ms = pattern.at_ms
+    found = match(book, add.hotkey, add.trade_pair, add.range_id, at_ms, terms, due_ms)
     if found is None:
-        _check_order(book, add, pattern.at_ms, terms)
+        _check_order(_here(book, add, due_ms), add, at_ms, terms)
+        _check_not_overdue(add, at_ms, now_ms, terms)
         check_version(0, add.expected_version, "the campaign of this pattern", "hotkey", add.hotkey)
-        live_count = book.campaigns.live_count(add.hotkey) - len(expired)
-        check_room(add.hotkey, live_count, terms.of_timeframe(add.timeframe))
+        standing = (record for record in live if record.deadline_ms >= due_ms)
+        check_room(add.hotkey, standing, add.timeframe, terms)
         made = _begun(book, add, pattern, revision, now_ms, terms)
     else:
         check_version(found.version, add.expected_version, f"campaign {found.campaign_id}",
@@ -83,13 +85,22 @@ def decide_add_pattern(
 
 
 def match(
-    book: Book, hotkey: str, trade_pair: str, range_id: str, at_ms: int, terms: Terms
+    book: Book,
+    hotkey: str,
+    trade_pair: str,
+    range_id: str,
+    at_ms: int,
+    terms: Terms,
+    due_ms: int = 0,
 ) -> CampaignRecord | None:
-    """The campaign that a pattern belongs to: the last touched of those that it fits. Usually one
-    of the first few; the rest are looked at only where none of these fits."""
+    """The campaign that a pattern belongs to: the last touched of those that it fits, and whose
+    deadline does not lie before `due_ms`. Usually one of the first few; the rest are looked at only
+    where none of these fits."""
     for record in book.campaigns.live_on_pair(hotkey, trade_pair):
-        if record.range_id == range_id and fits(
-            record, at_ms, terms.of_timeframe(record.timeframe)
+        if (
+            record.range_id == range_id
+            and record.deadline_ms >= due_ms
+            and fits(record, at_ms, terms.of_timeframe(record.timeframe))
         ):
             return record
     return None
@@ -106,11 +117,30 @@ def fits(record: CampaignRecord, at_ms: int, terms: CampaignTerms) -> bool:
     )
 
 
-def _known(book: Book, add: AddPattern, pattern: pb.Pattern) -> CampaignRecord | None:
-    """The live campaign that has this very pattern already."""
-    signal = pattern.signal_id.encode()
+def _here(book: Book, add: AddPattern, due_ms: int) -> Iterator[CampaignRecord]:
+    """The live campaigns of a pattern's hotkey, pair and range, but for what is overdue."""
     for record in book.campaigns.live_on_pair(add.hotkey, add.trade_pair):
-        if record.range_id != add.range_id or signal not in record.wire[: record.patterns_size]:
+        if record.range_id == add.range_id and record.deadline_ms >= due_ms:
+            yield record
+
+
+def _expired(
+    live: list[CampaignRecord], at_ms: int, due_ms: int, revision: int, now_ms: int
+) -> list[Change]:
+    """What is overdue fails: by the time of the event, or else by the clock."""
+    changes: list[Change] = []
+    for record in live:
+        if record.deadline_ms < due_ms:
+            ended_ms = at_ms if record.deadline_ms < at_ms else now_ms
+            changes.append(expiry_of(record, ended_ms, revision + len(changes) + 1, now_ms))
+    return changes
+
+
+def _known(here: Iterator[CampaignRecord], pattern: pb.Pattern) -> CampaignRecord | None:
+    """The campaign that has this very pattern already."""
+    signal = pattern.signal_id.encode()
+    for record in here:
+        if signal not in record.wire[: record.patterns_size]:
             continue
         for filed in patterns_of(record):
             if filed.signal_id == pattern.signal_id:
@@ -125,20 +155,28 @@ def _known(book: Book, add: AddPattern, pattern: pb.Pattern) -> CampaignRecord |
     return None
 
 
-def _check_order(book: Book, add: AddPattern, at_ms: int, terms: Terms) -> None:
+def _check_order(here: Iterator[CampaignRecord], add: AddPattern, at_ms: int, terms: Terms) -> None:
     """A pattern that comes long after its time is refused, for the campaigns that it would have
     belonged to have begun without it."""
-    starts = [
-        record.started_ms - terms.of_timeframe(record.timeframe).gap_ms
-        for record in book.campaigns.live_on_pair(add.hotkey, add.trade_pair)
-        if record.range_id == add.range_id
-    ]
+    starts = [record.started_ms - terms.of_timeframe(record.timeframe).gap_ms for record in here]
     if starts and at_ms < min(starts):
         raise OutOfOrder(
             f"the pattern ({at_ms}) lies before {min(starts)}, the earliest that the live "
             f"campaigns of {add.hotkey} on {add.trade_pair} take",
             at_ms=at_ms,
             earliest_ms=min(starts),
+        )
+
+
+def _check_not_overdue(add: AddPattern, at_ms: int, now_ms: int, terms: Terms) -> None:
+    """A campaign that is overdue as it begins would stand until the timer comes by."""
+    earliest_ms = now_ms - terms.of_timeframe(add.timeframe).expiry_ms
+    if terms.expires_by_clock and at_ms < earliest_ms:
+        raise OutOfOrder(
+            f"the pattern ({at_ms}) lies before {earliest_ms}: a campaign that it begins would be "
+            "overdue at once by this server's clock; to replay history, set market_clock to manual",
+            at_ms=at_ms,
+            earliest_ms=earliest_ms,
         )
 
 

@@ -64,6 +64,8 @@ class Terms(msgspec.Struct, frozen=True):
     patterns_max: int
     risks: Risks
     volume_window: int
+    expires_by_clock: bool
+    """Whether campaigns fail by the engine's clock too, or by the time of events alone."""
     lately: Lately = msgspec.field(default_factory=Lately)
 
     def of_timeframe(self, timeframe: str) -> CampaignTerms:
@@ -95,4 +97,5 @@ class Terms(msgspec.Struct, frozen=True):
             settings.campaign_patterns_max,
             Risks(settings.campaign_risk_percent / 100, settings.heat_percent / 100),
             settings.volume_window,
+            settings.market_clock == "live",
         )

@@ -90,9 +90,6 @@ class Campaigns:
         sizes = (from_text(r.account_size) for one in held for r in one.values())
         return max(sizes, default=ZERO)
 
-    def live_count(self, hotkey: str) -> int:
-        return sum(map(len, self.live.get(hotkey, _NONE).values()))
-
     def overdue(self, now_ms: int) -> list[CampaignRecord]:
         """The live ones whose deadline lies strictly before, in order of deadline."""
         return self.deadlines.before((now_ms,))
