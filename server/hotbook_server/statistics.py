@@ -6,12 +6,11 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from decimal import Decimal
-from statistics import median
 
 from hotbook_shared.book import Book
 from hotbook_shared.campaign import CampaignState, CampaignStatistics, ExitReason
 from hotbook_shared.campaign_wire import EXIT_REASONS, STATE_NUMBER, state_of
-from hotbook_shared.money import SUMS, ZERO, ratio, to_places
+from hotbook_shared.money import SUMS, ZERO, ZERO_PLACES, ratio, to_places
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.record import CampaignRecord
 
@@ -52,14 +51,20 @@ def _worked_out(
         win_rate=ratio(Decimal(won), Decimal(won + lost)),
         total_result=to_places(total),
         mean_result=ratio(total, Decimal(len(results))),
-        median_result=to_places(_median(results)),
+        median_result=_median(results),
         best_result=to_places(max(results, default=ZERO)),
         worst_result=to_places(min(results, default=ZERO)),
     )
 
 
 def _median(results: list[Decimal]) -> Decimal:
-    return median(results) if results else ZERO
+    """The one in the middle, or the mean of the two there; rounded once."""
+    if not results:
+        return ZERO_PLACES
+    ordered, middle = sorted(results), len(results) // 2
+    if len(ordered) % 2:
+        return to_places(ordered[middle])
+    return ratio(SUMS.add(ordered[middle - 1], ordered[middle]), Decimal(2))
 
 
 def _reason_of(record: CampaignRecord) -> ExitReason:

@@ -20,6 +20,8 @@ TEXT_MAX = 450  # characters: a number written out in full at either end of the 
 # Legs of campaigns are held to NUMERIC(18, 8).
 LEG_INTEGER_DIGITS_MAX = 10
 LEG_DECIMALS_MAX = 8
+LEG_RESULT_DIGITS_MAX = 2 * (LEG_INTEGER_DIGITS_MAX + LEG_DECIMALS_MAX)
+"""Digits of a leg's result, a price times a size: it is kept whole, so that sums are exact."""
 
 ZERO = Decimal(0)
 ONE = Decimal(1)
@@ -49,7 +51,9 @@ def are_plain(texts: Iterable[str]) -> bool:
     return _match_plain(joined) is not None and joined.count("\n") == len(given) - 1
 
 
-def check_number(text: str, field: str, *, signed: bool = True) -> None:
+def check_number(
+    text: str, field: str, *, signed: bool = True, digits_max: int = DIGITS_MAX
+) -> None:
     """Raises InvalidArgument, naming the field, unless the text is a number within the limits."""
     if not text:
         return
@@ -63,9 +67,9 @@ def check_number(text: str, field: str, *, signed: bool = True) -> None:
         raise InvalidArgument(f"{field} is not a decimal number: {text!r}", field=field) from None
     if not number.is_finite():
         raise InvalidArgument(f"{field} must be finite, not {text!r}", field=field)
-    if len(number.as_tuple().digits) > DIGITS_MAX:
+    if len(number.as_tuple().digits) > digits_max:
         raise InvalidArgument(
-            f"{field} has more than {DIGITS_MAX} significant digits: {text}", field=field
+            f"{field} has more than {digits_max} significant digits: {text}", field=field
         )
     if (number and not _LEAST <= number.copy_abs() <= _MOST) or abs(
         _exponent(number)

@@ -166,7 +166,9 @@ class NaiveCampaigns(NaiveOrders):
             return
         if (new.hotkey, new.trade_pair) != now.key[:2]:
             raise Refusal("INVALID_ARGUMENT")
-        if new.is_open and (old is None or not old.is_open) and MAY_FOLLOW[now.state] == ():
+        before = old if was is now else None
+        _check_figures(before, new)
+        if new.is_open and before is None and MAY_FOLLOW[now.state] == ():
             raise Refusal("CAMPAIGN_ENDED")
         self._touch(now)
 
@@ -175,8 +177,8 @@ class NaiveCampaigns(NaiveOrders):
     def add_pattern(self, add: AddPattern) -> Filed:
         told = pattern_from_wire(pb.Pattern.FromString(add.pattern))
         key = add.hotkey, add.trade_pair, add.range_id
-        ours = [p for p in self.plans if p.is_live and p.key == key]
-        for plan in reversed(ours):
+        in_time = [p for p in self.plans if p.is_live and p.deadline >= told.at_ms]
+        for plan in reversed([p for p in in_time if p.key == key]):
             for filed in plan.patterns:
                 if filed[1] == told.signal_id:
                     if filed != (told.at_ms, told.signal_id, told.type):
@@ -224,6 +226,8 @@ class NaiveCampaigns(NaiveOrders):
                 (position.hotkey, position.trade_pair) != key[:2]
             ):
                 raise Refusal("INVALID_ARGUMENT")
+            if position.campaign_id == told.campaign_id:
+                _check_figures(None, position)
         self._check_room(told.hotkey)
         started = told.started_ms or self.now_ms
         account = Fraction(told.account_size or 0)
@@ -303,7 +307,7 @@ class NaiveCampaigns(NaiveOrders):
         if closed_ms < leg.open_ms:
             raise Refusal("INVALID_ARGUMENT")
         price = Decimal(close.exit_price)
-        earned = _sign(leg) * (price - leg.average_entry_price) * _shares(leg)
+        earned = _written(_earned(leg, price))
         self.put(replace(leg, close_ms=closed_ms, exit_price=price, realized_pnl=earned,
                          net_quantity=Decimal(0), unrealized_pnl=Decimal(0)))  # fmt: skip
         made = self._touch(plan)
@@ -378,6 +382,37 @@ class NaiveCampaigns(NaiveOrders):
 
 def _sign(leg: Position) -> int:
     return -1 if leg.side is Side.SHORT else 1
+
+
+def _check_figures(before: Position | None, new: Position) -> None:
+    """A leg that is saved by hand."""
+    held = [(p.side, p.average_entry_price, _shares(p)) for p in (before or new, new)]
+    if before is not None and not before.is_open:
+        ends = [(p.open_ms, p.close_ms, p.exit_price, p.realized_pnl) for p in (before, new)]
+        if held[0] != held[1] or ends[0] != ends[1]:
+            raise Refusal("LEG_CLOSED")
+    elif new.is_open:
+        distance = Fraction(new.average_entry_price) - Fraction(new.stop_loss or 0)
+        if new.stop_loss is not None and _sign(new) * distance <= 0:
+            raise Refusal("INVALID_ARGUMENT")
+    elif (
+        held[0] != held[1]
+        or not new.exit_price
+        or Fraction(new.realized_pnl) != _earned(new, new.exit_price)
+    ):
+        raise Refusal("INVALID_ARGUMENT")
+
+
+def _earned(leg: Position, price: Decimal) -> Fraction:
+    moved = Fraction(price) - Fraction(leg.average_entry_price)
+    return _sign(leg) * moved * Fraction(_shares(leg))
+
+
+def _written(number: Fraction) -> Decimal:
+    """A number of at most 16 decimals, with all of its digits."""
+    whole = number * 10**16
+    assert whole.denominator == 1
+    return Decimal(f"{whole.numerator}e-16")
 
 
 def _shares(leg: Position) -> Decimal:

@@ -6,7 +6,6 @@ and then, restarts and kills come at every step of the write path, replicas foll
 
 from __future__ import annotations
 
-from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -130,13 +129,13 @@ class CampaignMachine(BookMachine):
 
 def _check_totals(found: Any, due: Figures) -> None:
     shares, cost, risk, open_pnl, realized = due
-    told = [Decimal(text) for text in (
+    told = [Fraction(text) for text in (
         found.total_shares, found.weighted_avg_entry, found.total_risk, found.open_pnl,
         found.realized_pnl, found.total_pnl,
     )]  # fmt: skip
     average = cost / shares if shares else Fraction(0)
     wanted = (shares, average, risk, open_pnl, realized, open_pnl + realized)
-    assert told == [Decimal(round(one * 10**8)).scaleb(-8) for one in wanted]
+    assert told == [Fraction(round(one * 10**8), 10**8) for one in wanted]
 
 
 TestCampaigns = CampaignMachine.TestCase

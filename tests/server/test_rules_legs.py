@@ -7,8 +7,11 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
+from msgspec.structs import replace
 
 from hotbook_server.commands import Clear, Command, Delete, DeleteCampaign, Save
+from hotbook_server.rpc import shape
+from hotbook_server.rules.standing import message_of
 from hotbook_shared.campaign import CampaignTotals
 from hotbook_shared.errors import (
     AlreadyExists,
@@ -24,7 +27,7 @@ from hotbook_shared.errors import (
 from hotbook_shared.money import ratio, to_places
 from hotbook_shared.pb import hotbook_pb2 as pb
 from tests.campaigns import Desk, add_leg, close_leg, create, go_to, places
-from tests.make import NOW_MS, closed, leg, position, save
+from tests.make import NOW_MS, leg, position, save
 
 EARLIER_MS = NOW_MS - 10_000
 
@@ -175,7 +178,7 @@ def test_a_leg_and_its_campaign_change_together(desk: Desk) -> None:
         (
             OPEN_LEG,
             save(leg("raw", trade_pair="GBPUSD")),
-            save(leg("raw", trade_pair="GBPUSD", close_ms=NOW_MS)),
+            save(leg("raw", trade_pair="GBPUSD", close_ms=NOW_MS, exit_price=Decimal(1))),
             close_leg("a", "120"),
         ),
         start=2,
@@ -189,7 +192,8 @@ def test_a_leg_without_a_campaign_is_a_position(desk: Desk) -> None:
     """It may come before its campaign, and go."""
     desk.ask(save(leg("early", trade_pair="GBPUSD", campaign_id="c7")))
     desk.ask(Delete("hk", "early"))
-    desk.ask(save(leg("early", trade_pair="GBPUSD", campaign_id="c7", close_ms=NOW_MS)))
+    came = leg("early", trade_pair="GBPUSD", campaign_id="c7", close_ms=NOW_MS)
+    desk.ask(save(replace(came, exit_price=Decimal(1))))
     desk.ask(create("c7"))
     assert desk.totals("c7").closed_count == 1
     assert isinstance(desk.refusal(Delete("hk", "early")), LegKept)
@@ -326,11 +330,39 @@ def test_quotients_are_rounded_once(of: str, to: str, due: str) -> None:
     assert f"{ratio(Decimal(of), Decimal(to)):f}" == due
 
 
-def test_a_raw_save_may_reopen_a_leg(desk: Desk) -> None:
-    """Q5: closed to open by save; its campaign takes it while it has not ended."""
-    desk.ask(save(leg("x", trade_pair="GBPUSD", close_ms=NOW_MS)))
-    reopened: Save = save(leg("x", trade_pair="GBPUSD"))
-    desk.ask(reopened)
-    desk.ask(save(closed("x", campaign_id="c1", trade_pair="GBPUSD")))
-    desk.ask(go_to(pb.CAMPAIGN_FAILED))
-    assert isinstance(desk.refusal(reopened), CampaignEnded)
+def test_results_keep_every_digit(desk: Desk) -> None:
+    """Prices and sizes of ten integer digits and eight decimals: totals near 1e20 are those of the
+    formulas, rounded once, and nothing is lost in a leg's own result."""
+    chance = random.Random(1)
+    for name in ("c2", "c3"):
+        desk.ask(create(name))
+    desk.mark("GBPUSD", "9999999999.99999999")
+    due: dict[str, Fraction] = {}
+    for number in range(60):
+        name = f"c{number % 3 + 1}"
+        entry, shares, leaves = (
+            Decimal(f"{chance.randrange(least, 10**18)}e-8") for least in (10**17 + 1, 10**17, 1)
+        )
+        desk.ask(add_leg(f"l{number}", f"{entry:f}", f"{shares:f}", "0.00000001", campaign_id=name))
+        desk.ask(close_leg(f"l{number}", f"{leaves:f}", campaign_id=name))
+        earned = (Fraction(leaves) - Fraction(entry)) * Fraction(shares)
+        due[name] = due.get(name, Fraction(0)) + earned
+        told = pb.Position.FromString(desk.book.positions.by_uuid[f"l{number}"].wire).realized_pnl
+        assert Fraction(told) == earned
+        for of_one, whole in due.items():
+            found = Fraction(desk.totals(of_one).realized_pnl)
+            assert found == Fraction(round(whole * 10**8), 10**8)
+
+
+def test_a_leg_that_was_closed_at_the_edge_can_be_read_and_saved_again(desk: Desk) -> None:
+    """The server takes back what it wrote itself, a result of 36 digits too."""
+    desk.ask(add_leg("a", "9999999999.99999999", "9999999999.99999997", "0.00000001"))
+    desk.ask(close_leg("a", "0.00000001"))
+    record = desk.book.positions.by_uuid["a"]
+    message = message_of(record)
+    assert len(Decimal(message.realized_pnl).as_tuple().digits) == 36
+    body = shape.check_position(message, 10)
+    desk.ask(Save("hk", "a", "GBPUSD", False, True, body))
+    message.campaign_id = ""
+    with pytest.raises(InvalidArgument, match="28"):
+        shape.check_position(message, 10)

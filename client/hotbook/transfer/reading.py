@@ -17,7 +17,7 @@ from msgspec import Raw
 
 from hotbook.transfer.layout import EXTRA, MENDED, Level, Order, Position, PriceSource
 from hotbook_shared.errors import InvalidArgument
-from hotbook_shared.money import check_number
+from hotbook_shared.money import DIGITS_MAX, LEG_RESULT_DIGITS_MAX, check_number
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.wire import EXECUTION_TYPES, PATTERN_TYPES, SIDES
 
@@ -250,6 +250,7 @@ def _make_level_plain(level: Level, names: tuple[str, ...], at: str) -> None:
         if type(number) is int:
             setattr(level, name, str(number))
         elif type(number) is str:
-            check_number(number, at + name)
+            digits_max = LEG_RESULT_DIGITS_MAX if name == "realized_pnl" else DIGITS_MAX
+            check_number(number, at + name, digits_max=digits_max)
         elif number is not None:
             raise Corrupt(f"{at}{name} must be a number, not {number!r:.80}")

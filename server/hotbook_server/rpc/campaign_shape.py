@@ -8,6 +8,7 @@ from decimal import Decimal
 from hotbook_server.config import Settings
 from hotbook_server.rpc.extras import check_extra
 from hotbook_server.rpc.shape import TIMEFRAME_MAX, check_enum, check_time
+from hotbook_server.rules.leg_figures import check_stop
 from hotbook_shared.campaign_wire import EXIT_REASONS, STATES
 from hotbook_shared.errors import InvalidArgument
 from hotbook_shared.money import SUMS, check_leg_number, check_number, from_text
@@ -118,11 +119,7 @@ def leg_of(request: pb.AddLegRequest) -> pb.Position:
     check_extra(request.extra, "extra")
     entry, shares, stop = map(Decimal, (request.entry, request.shares, request.stop))
     is_long = request.side == pb.SIDE_LONG
-    if not (stop < entry if is_long else stop > entry):
-        side, edge = ("LONG", "below") if is_long else ("SHORT", "above")
-        raise InvalidArgument(
-            f"stop ({stop}) of a {side} leg must lie {edge} its entry ({entry})", field="stop"
-        )
+    check_stop(is_long, entry, stop, "stop")
     return pb.Position(
         position_uuid=request.position_uuid,
         side=request.side,

@@ -20,7 +20,13 @@ from hotbook_server.rpc.quick_look import (
 )
 from hotbook_shared.errors import InvalidArgument
 from hotbook_shared.model import MS_MAX
-from hotbook_shared.money import check_leg_number, check_number, from_text
+from hotbook_shared.money import (
+    DIGITS_MAX,
+    LEG_RESULT_DIGITS_MAX,
+    check_leg_number,
+    check_number,
+    from_text,
+)
 from hotbook_shared.names import (
     UUID_MAX,
     check_hotkey,
@@ -53,8 +59,8 @@ Expecting = (
 
 _POSITION_SIGNED = (
     "account_size", "quantity", "net_quantity", "net_leverage", "net_value",
-    "average_entry_price", "cumulative_entry_value", "realized_pnl", "unrealized_pnl",
-    "current_return", "return_at_close",
+    "average_entry_price", "cumulative_entry_value", "unrealized_pnl", "current_return",
+    "return_at_close",
 )  # fmt: skip
 _POSITION_UNSIGNED = ("stop_loss", "exit_price")
 _LEG = ("quantity", "net_quantity", "average_entry_price", "stop_loss", "exit_price")
@@ -157,6 +163,8 @@ def _judge_position(position: pb.Position, orders_max: int, at: str) -> None:
             )
     _check_numbers(position, at, _POSITION_SIGNED, signed=True)
     _check_numbers(position, at, _POSITION_UNSIGNED, signed=False)
+    digits_max = LEG_RESULT_DIGITS_MAX if position.campaign_id else DIGITS_MAX
+    check_number(position.realized_pnl, f"{at}.realized_pnl", digits_max=digits_max)
     if position.stop_loss and not Decimal(position.stop_loss):
         raise InvalidArgument(f"{at}.stop_loss must be above 0", field=f"{at}.stop_loss")
     check_extra(position.extra, f"{at}.extra")

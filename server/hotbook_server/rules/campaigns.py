@@ -19,6 +19,7 @@ from hotbook_server.commands import (
     ExpireDone,
     Transition,
 )
+from hotbook_server.rules.leg_figures import check_alone
 from hotbook_server.rules.positions import check_version
 from hotbook_server.rules.terms import HOUR_MS, Terms
 from hotbook_shared.book import Book
@@ -73,7 +74,8 @@ def decide_create(
 
 
 def _check_strays(book: Book, head: pb.Campaign) -> None:
-    """Positions that name a campaign before it stands become its legs: all are of its pair."""
+    """Positions that name a campaign before it stands become its legs: all are of its pair, and
+    have the figures of legs."""
     for leg in book.campaigns.legs_of(head.campaign_id).by_uuid.values():
         stray = leg.record
         if (stray.hotkey, stray.trade_pair) != (head.hotkey, head.trade_pair):
@@ -82,6 +84,14 @@ def _check_strays(book: Book, head: pb.Campaign) -> None:
                 f"{head.campaign_id} already",
                 field="campaign_id",
             )
+        try:
+            check_alone(stray)
+        except InvalidArgument as error:
+            raise InvalidArgument(
+                f"{stray.position_uuid} of {stray.hotkey} would be a leg of {head.campaign_id}: "
+                f"{error.message}",
+                field="campaign_id",
+            ) from None
 
 
 def decide_transition(

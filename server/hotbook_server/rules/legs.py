@@ -2,12 +2,13 @@
 
 A leg and its campaign change together: whatever saves a leg lets its campaign have a next version,
 in the same commit. A leg of a campaign that stands is never removed, and never leaves it. A leg
-whose campaign does not stand is a position like others.
+whose campaign does not stand is a position like others. What the figures of a leg may be is in
+leg_figures.py.
 """
 
 from __future__ import annotations
 
-from decimal import Context, Decimal
+from decimal import Decimal
 
 from hotbook_server.commands import AddLeg, CloseLeg, LegDone
 from hotbook_server.rules.campaigns import (
@@ -17,6 +18,7 @@ from hotbook_server.rules.campaigns import (
     made_id,
     written,
 )
+from hotbook_server.rules.leg_figures import check_saved, result_of
 from hotbook_server.rules.positions import check_version
 from hotbook_server.rules.standing import message_of
 from hotbook_server.rules.terms import Terms
@@ -31,11 +33,9 @@ from hotbook_shared.errors import (
     NotFound,
     RiskLimitExceeded,
 )
-from hotbook_shared.money import DIGITS_MAX, SUMS, ZERO, from_text
+from hotbook_shared.money import SUMS, ZERO, from_text
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.record import CampaignRecord, Change, ChangeKind, Record, record_from, seal
-
-_KEPT = Context(prec=DIGITS_MAX)
 
 
 def decide_add_leg(
@@ -100,11 +100,9 @@ def decide_close_leg(book: Book, close: CloseLeg, now_ms: int) -> tuple[list[Cha
 
 
 def _close(message: pb.Position, leg: Leg, exit_price: Decimal, closed_ms: int) -> None:
-    proceeds = SUMS.multiply(exit_price, leg.shares)
-    realized = SUMS.multiply(leg.sign, SUMS.subtract(proceeds, leg.cost))
     message.close_ms = closed_ms
     message.exit_price = f"{exit_price:f}"
-    message.realized_pnl = f"{_KEPT.plus(realized):f}"  # whole, but for more than 28 digits
+    message.realized_pnl = f"{result_of(leg, exit_price):f}"  # whole: totals are rounded once
     message.net_quantity = message.unrealized_pnl = "0"
 
 
@@ -147,7 +145,9 @@ def _campaigns_of(book: Book, old: Record | None, new: Record | None) -> list[Ca
             f"{new.hotkey} on {new.trade_pair}",
             field="position.campaign_id",
         )
-    if new.is_open and (old is None or not old.is_open):
+    leg_before = old if was_in is is_in else None
+    check_saved(leg_before, new)
+    if new.is_open and leg_before is None:
         _check_takes_legs(is_in)
     return [is_in]
 

@@ -131,6 +131,16 @@ def test_literals_are_kept() -> None:
     assert message(json.dumps(FILE)).orders[0].usd_base_rate == "1.540822315298162e-05"
 
 
+def test_the_result_of_a_leg_is_kept_whole() -> None:
+    """All 36 digits of it, beside a size that is written without a fraction."""
+    leg = pb.Position(
+        hotkey="hk", position_uuid="l", trade_pair="BTCUSD", campaign_id="c", quantity="100",
+        realized_pnl="-99999999999999999500.0000000000000006",
+    )  # fmt: skip
+    found = message(write(leg).decode())
+    assert (found.realized_pnl, found.quantity) == (leg.realized_pnl, "100")
+
+
 def test_a_mended_state_is_forgotten_once_it_changes() -> None:
     """An odd close_ms comes out only while the position still is what was made of it."""
     wire = message(json.dumps(changed(close_ms=OPEN_MS + 7)))
