@@ -47,11 +47,9 @@ _LEG_SIDES = {Side.LONG: pb.SIDE_LONG, Side.SHORT: pb.SIDE_SHORT}
 # ---------------------------------------------------------------- patterns
 
 
-def add_pattern(filing: PatternFiling, expected_version: int | None) -> Call[AddedPattern]:
+def add_pattern(filing: PatternFiling) -> Call[AddedPattern]:
     request = _filing(filing)
     request.request_id = request_id()
-    if expected_version is not None:
-        built(lambda: setattr(request, "expected_version", expected_version))
     return Call("AddPattern", request, campaign_wire.added_one_from_wire)
 
 
@@ -86,6 +84,7 @@ def _filing(filing: PatternFiling, at: str = "") -> pb.AddPatternRequest:
             timeframe=filing.timeframe or "",
             pattern=campaign_wire.pattern_to_wire(filing.pattern),
             account_size=to_text(filing.account_size, "account_size"),
+            expected_version=filing.expected_version,
         )
     )
 

@@ -55,8 +55,9 @@ class CampaignMethods(Face):
             range_id=range_id,
             timeframe=timeframe,
             account_size=account_size,
+            expected_version=expected_version,
         )
-        return self._run(_campaign_calls.add_pattern(filing, expected_version), timeout_s)
+        return self._run(_campaign_calls.add_pattern(filing), timeout_s)
 
     def add_patterns(
         self, filings: Iterable[PatternFiling], *, timeout_s: float | None = None

@@ -69,7 +69,8 @@ class Pattern(Noun, frozen=True, kw_only=True):
 
 
 class PatternFiling(Noun, frozen=True, kw_only=True):
-    """A pattern, and where it belongs. `account_size` is that of a campaign that it begins."""
+    """A pattern, and where it belongs. `account_size` is that of a campaign that it begins,
+    `expected_version` that of the campaign that it is filed into; 0: it must begin one."""
 
     hotkey: str
     trade_pair: str
@@ -77,6 +78,7 @@ class PatternFiling(Noun, frozen=True, kw_only=True):
     range_id: str | None = None
     timeframe: str | None = None
     account_size: Decimal | None = None
+    expected_version: int | None = None
 
 
 class Campaign(Noun, frozen=True, kw_only=True):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, cast
 
 import grpc
 import pytest
+from msgspec.structs import replace
 
 import hotbook
 from hotbook import (
@@ -149,6 +151,70 @@ def test_many_patterns_are_filed_as_one_by_one(book: Client, hk: str) -> None:
     found = book.campaign(added[-1].campaign_id)
     assert found is not None
     assert (found.patterns, found.state, found.phase) == (alone.patterns, alone.state, alone.phase)
+
+
+def test_each_of_many_patterns_may_expect_a_version(book: Client, hk: str) -> None:
+    """0: it begins a campaign; otherwise that of the one it is filed into, as those before it in
+    the same call have left it."""
+    expected = (0, 0, 1, 1, None)
+    answers = book.add_patterns(
+        PatternFiling(
+            hotkey=hk,
+            trade_pair="BTCUSD",
+            pattern=pattern(f"s{number}", number),
+            expected_version=version,
+        )
+        for number, version in enumerate(expected)
+    )
+
+    told = [one.version if isinstance(one, AddedPattern) else one.code for one in answers]
+    assert told == [1, "VERSION_CONFLICT", 2, "VERSION_CONFLICT", 3]
+
+
+def test_a_version_that_is_none_is_named(book: Client, hk: str) -> None:
+    """Whatever is changed: a number beyond all versions is refused as such, by its field."""
+    greatest = 2**64 - 1
+    filing = PatternFiling(
+        hotkey=hk, trade_pair="T", pattern=pattern("s"), expected_version=greatest
+    )
+    (refused,) = book.add_patterns([filing])
+    assert isinstance(refused, hotbook.InvalidArgument)
+    assert refused.field == "patterns[0].expected_version"
+    acts: list[Callable[[], object]] = [
+        lambda: book.delete(hk, "u", expected_version=greatest),
+        lambda: book.add_pattern(hk, "T", pattern("s"), expected_version=greatest),
+        lambda: book.transition_campaign("c", ACTIVE, expected_version=greatest),
+        lambda: book.complete_campaign("c", expected_version=greatest),
+        lambda: book.fail_campaign("c", "why", expected_version=greatest),
+        lambda: book.delete_campaign("c", expected_version=greatest),
+        lambda: book.add_leg("c", **LONG, expected_version=greatest),
+        lambda: book.close_leg("c", "u", Decimal(1), expected_version=greatest),
+    ]
+    for act in acts:
+        with pytest.raises(hotbook.InvalidArgument) as invalid:
+            act()
+        assert invalid.value.field == "expected_version"
+
+
+def test_old_patterns_begin_nothing_where_the_clock_is_live(connect: Connect, hk: str) -> None:
+    """What would be overdue at once is refused, alone and among many; so the timer finds nothing,
+    whenever it comes."""
+    now_ms = round(time.time() * 1_000)
+    ages = (100, 73, 71, 40)
+    filings = [
+        PatternFiling(
+            hotkey=hk, trade_pair=f"P{n}",
+            pattern=pattern(f"s{n}", at_ms=now_ms - age * HOUR_MS),
+        )
+        for n, age in enumerate(ages)
+    ]  # fmt: skip
+    with server() as target, connect(target, timeout_s=20) as live:
+        with pytest.raises(hotbook.OutOfOrder, match="market_clock"):
+            live.add_pattern(hk, "P0", filings[0].pattern)
+        many = live.add_patterns(filings)
+
+    told = [one.created if isinstance(one, AddedPattern) else one.code for one in many]
+    assert told == ["OUT_OF_ORDER", "OUT_OF_ORDER", True, True]
 
 
 def test_what_cannot_be_sent_refuses_all_patterns(book: Client, hk: str) -> None:
@@ -372,6 +438,24 @@ def test_a_campaign_that_changes_between_pages_is_read_anew(
     with pytest.raises(hotbook.PageExpired):
         scripted_book.get_campaign_positions("c")
     assert len(scripted.seen["CampaignPositions"]) == 6
+
+
+def test_a_leg_that_was_read_is_saved_again(book: Client, hk: str) -> None:
+    """With the longest result that there is; rewritten or opened again it is refused."""
+    made = book.create_campaign(hk, "BTCUSD", started=OPEN_MS)
+    edge = {"entry": Decimal("9999999999.99999999"), "shares": Decimal("9999999999.99999997")}
+    leg = book.add_leg(made.campaign_id, **LONG | edge).leg
+    book.close_leg(made.campaign_id, leg.position_uuid, Decimal("0.00000001"), CLOSE_MS)
+    held = book.get(hk, leg.position_uuid)
+    assert held is not None
+    assert held.realized_pnl == Decimal("-99999999999999999500.0000000000000006")
+
+    book.save(held)
+    for changed in ({"realized_pnl": Decimal(0)}, {"close_ms": None}):
+        with pytest.raises(hotbook.LegClosed):
+            book.save(replace(held, **changed))
+    found = book.get_campaign_positions(made.campaign_id)
+    assert (found.totals.closed_count, found.campaign_version) == (1, 4)
 
 
 def test_statistics_count_results(book: Client, hk: str) -> None:

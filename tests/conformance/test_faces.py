@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 import hotbook
 from hotbook import (
@@ -229,6 +230,9 @@ STEPS: list[Step] = [
     lambda book, _: [book.add_pattern("f", "T", pattern(f"s{n}")) for n in (3, 4)],
     lambda book, _: book.add_patterns([filing("g", n) for n in range(9)]),
     lambda book, _: book.add_patterns([filing("f", 1), filing("no spaces"), filing("f", 2)]),
+    lambda book, _: book.add_patterns(
+        [replace(filing("f", 3), expected_version=version) for version in (7, 0)]
+    ),
     lambda book, _: book.create_campaign(
         "o", "U", campaign_id="d", account_size=Decimal(1_000), started=OPEN_MS
     ),

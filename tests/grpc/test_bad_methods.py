@@ -168,6 +168,13 @@ USES: dict[str, list[Use]] = {
     "add_patterns": [
         lambda book, bad: book.add_patterns(bad),
         lambda book, bad: book.add_patterns([bad]),
+        lambda book, bad: book.add_patterns(
+            [
+                hotbook.PatternFiling(
+                    hotkey="hk", trade_pair="T", pattern=pattern(), expected_version=bad
+                )
+            ]
+        ),
     ],
     "create_campaign": [
         lambda book, bad: book.create_campaign(bad, "T"),
