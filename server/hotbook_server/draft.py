@@ -1,7 +1,8 @@
 """A draft: what a batch of commands amounts to, decided against the book ahead, not yet journaled.
 
 Invariant: the book ahead is always the book plus the draft's changes; `take_back` restores it
-exactly.
+exactly. So a bug in one rule costs the command that met it, and no other. A bug in the book itself
+leaves it nobody knows how: that one is raised, and the engine gives up.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from hotbook_server.commands import (
     SplitPosition,
     Transition,
 )
+from hotbook_server.logs import log
 from hotbook_server.rules.campaigns import (
     decide_create,
     decide_delete_campaign,
@@ -56,11 +58,15 @@ from hotbook_server.rules.terms import Terms
 from hotbook_shared.book import Book
 from hotbook_shared.book.book import Undo
 from hotbook_shared.campaign_wire import totals_to_wire
-from hotbook_shared.errors import HotbookError, error_from
+from hotbook_shared.errors import HotbookError, InternalError, error_from
 from hotbook_shared.model import PositionName
 from hotbook_shared.record import Change
 
 YIELD_EVERY = 128  # items of one large request between two turns of the loop
+
+
+class BookTorn(Exception):
+    """The book ahead took a change in part: what it holds now is unknown."""
 
 
 class Draft:
@@ -74,7 +80,8 @@ class Draft:
         self._undo: Undo = []
 
     async def decide(self, command: Command) -> AnyOutcome:
-        """One command: what it changes is applied ahead. A refusal is an outcome like others."""
+        """One command: what it changes is applied ahead. A refusal is an outcome like others, a bug
+        in a rule as well."""
         revision, changed, undone = self._ahead.revision, len(self.changes), len(self._undo)
         try:
             if isinstance(command, SaveMany):
@@ -90,6 +97,14 @@ class Draft:
         except HotbookError as refusal:
             self._take_back_to(revision, changed, undone)
             return RefusedOutcome.of(refusal, revision)
+        except BookTorn:
+            raise
+        except Exception as bug:
+            self._take_back_to(revision, changed, undone)
+            kind = type(command).__name__
+            log.error("a rule has failed: nothing changed", command=kind, exc_info=bug)
+            told = InternalError("a bug in the server: nothing changed, its log has more")
+            return RefusedOutcome.of(told, revision)
 
     def take_back(self) -> None:
         """Takes all of the draft from the book ahead."""
@@ -105,11 +120,17 @@ class Draft:
     def _decide_one(self, command: Command) -> AnyOutcome:
         made, outcome = self._made_of(command)
         for change in made:
-            undo = self._ahead.apply(change)
-            self._archive.let_go(change, undo)
+            undo = self._applied(change)
             self._undo += undo
+            self._archive.let_go(change, undo)
         self.changes += made
         return self._with_totals(outcome) if isinstance(outcome, LegDone) else outcome
+
+    def _applied(self, change: Change) -> Undo:
+        try:
+            return self._ahead.apply(change)
+        except Exception as bug:
+            raise BookTorn(f"change {change.revision} was applied in part: {bug!r}") from bug
 
     def _made_of(self, command: Command) -> tuple[list[Change], AnyOutcome]:
         """The rule of a command, asked."""

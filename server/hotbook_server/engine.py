@@ -53,6 +53,7 @@ from hotbook_shared.errors import (
     DiskFull,
     FellBehind,
     HotbookError,
+    InternalError,
     JournalFailed,
     RequestReused,
     Unreadable,
@@ -61,7 +62,7 @@ from hotbook_shared.model import Durability
 
 _T = TypeVar("_T")
 
-OF_THE_DISK = {Unreadable.code, FellBehind.code}
+NOT_OF_THE_BOOK = {Unreadable.code, FellBehind.code, InternalError.code}
 QUIET_S = 0.001  # nobody came for so long: no more company is to be expected
 EXPIRE_LOOK_S = 1.0  # how often the clock is compared with the campaigns' deadlines
 EXPIRE_PATIENCE_S = 30.0
@@ -177,8 +178,11 @@ class Engine(Keeper):
         """Runs `act` between two batches, when both books are equal and the journal is at rest."""
         self.check_working()
         done: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
+        is_wanted = True
 
         async def turn() -> None:
+            if not is_wanted:  # the caller has left: as a command that nobody waits for
+                return
             try:
                 result = await act()
             except JournalBroken as error:
@@ -193,7 +197,10 @@ class Engine(Keeper):
         self._turns.append(turn)
         self._wake.set()
         ends: set[asyncio.Future[Any]] = {done, self.failure}
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)  # cancels neither
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)  # cancels neither
+        finally:
+            is_wanted = False
         if not done.done():
             raise JournalFailed("the journal has failed: this server stops")
         return done.result()
@@ -207,7 +214,7 @@ class Engine(Keeper):
                     return
                 self._wake.clear()
                 await self._wake.wait()
-            while self._turns:
+            while self._turns and not self.failure.done():
                 await self._turns.popleft()()
             await self._wait_for_company()
             batch = self.intake.take_batch()
@@ -247,7 +254,7 @@ class Engine(Keeper):
         kept = [
             (self._requests.next(ticket.key, now_ms), encode_outcome(outcome))
             for ticket, outcome in answers
-            if ticket.key is not None and not _is_of_the_disk(outcome)
+            if ticket.key is not None and _is_of_the_book(outcome)
         ]
         try:
             await self._journal(draft, kept, now_ms)
@@ -282,6 +289,8 @@ class Engine(Keeper):
         forget = self._requests.due(now_ms)
         batch = Batch(draft.changes, kept, now_ms, forget)
         await self._on_journal(self.journal.append, batch)
+        if self.failure.done():  # relaxed mode: a flush has failed meanwhile
+            raise JournalBroken("nothing is acknowledged after a write to disk has failed")
         self._requests.forget(forget)
         self._unflushed = True
         self._telemetry.record("commit.seconds", self._clock.monotonic_s() - started_s)
@@ -305,13 +314,13 @@ class Engine(Keeper):
 
     def _give_up(self, batch: list[Ticket], error: Exception) -> None:
         """The journal, or the engine itself, has failed: nobody is acknowledged any more."""
-        if self.failure.done():
-            return
-        log.critical("the journal has failed", reason=str(error), exc_info=error)
-        self.failure.set_result(error)
         told = JournalFailed(f"the journal has failed, the outcome is unknown: {error}")
         for ticket in batch:
             ticket.fail(told)
+        if self.failure.done():  # a flush and the batch after it may both fail
+            return
+        log.critical("the journal has failed", reason=str(error), exc_info=error)
+        self.failure.set_result(error)
         self.intake.fail_all(told)
         self._wake.set()
 
@@ -405,7 +414,7 @@ class Engine(Keeper):
             self._on_step(name)
 
 
-def _is_of_the_disk(outcome: AnyOutcome) -> bool:
-    """A refusal because the disk could not be read: it is not what the book says, and asked again
-    the answer may be another."""
-    return isinstance(outcome, RefusedOutcome) and outcome.code in OF_THE_DISK
+def _is_of_the_book(outcome: AnyOutcome) -> bool:
+    """False for a refusal because the disk could not be read, or a rule has a bug: it is not what
+    the book says, and asked again the answer may be another."""
+    return not (isinstance(outcome, RefusedOutcome) and outcome.code in NOT_OF_THE_BOOK)

@@ -110,3 +110,4 @@ class Intake:
     def fail_all(self, error: HotbookError) -> None:
         while self._waiting:
             self._waiting.popleft().fail(error)
+        self.room.set()  # who waits for room is told why there will be none

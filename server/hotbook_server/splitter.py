@@ -16,7 +16,7 @@ from hotbook_server.commands import SplitDone, SplitPosition
 from hotbook_server.keeper import Keeper
 from hotbook_server.requests import RequestKey
 from hotbook_server.rules.splitting import may_need_split, needs_split, plan_of
-from hotbook_shared.errors import HotbookError, QueueFull
+from hotbook_shared.errors import HotbookError, QueueFull, Unavailable
 from hotbook_shared.model import Split, SplitStats
 from hotbook_shared.record import Record
 
@@ -51,7 +51,8 @@ class Splitter:
 
     async def split_all(self, *, dry_run: bool = False) -> AsyncIterator[Step]:
         """Every position that needs it. What is refused is tried once more at the end, for the
-        position that stood in its way may have been split meanwhile."""
+        position that stood in its way may have been split meanwhile. Raises Unavailable where the
+        writer ends first."""
         records = list(self._engine.book.positions.by_uuid.values())
         refused: list[Record] = []
         for start in range(0, len(records), LOOKED_AT_ONCE):
@@ -90,6 +91,8 @@ class Splitter:
                 )
             except QueueFull:
                 await self._engine.intake.room.wait()
+            except Unavailable:  # says nothing of this position, and the others fare no better
+                raise
             except HotbookError as error:
                 return error
             else:
