@@ -18,7 +18,6 @@ from hotbook_shared import __version__
 from hotbook_shared.bar import LateBar
 
 EXIT_USAGE = 2
-EXIT_CANNOT_START = 1
 
 
 METAVARS = {"listen": "HOST:PORT", "follow": "HOST:PORT", "metrics_listen": "HOST:PORT|off",
@@ -70,7 +69,7 @@ def main(config: Path | None, **flags: Any) -> None:
     except CannotStart as error:
         bar.stop()
         click.echo(f"hotbook: {error}", err=True)
-        sys.exit(EXIT_CANNOT_START)
+        sys.exit(error.exit_code)
     sys.exit(code)
 
 

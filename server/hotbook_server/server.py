@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import gc
 import signal
@@ -37,7 +38,7 @@ from hotbook_server.rpc.splitting import SplittingService
 from hotbook_server.splitter import Splitter
 from hotbook_server.telemetry import MetricsEndpoint, Telemetry
 from hotbook_shared.address import split_address
-from hotbook_shared.errors import InvalidArgument, Unavailable
+from hotbook_shared.errors import InvalidArgument, JournalFailed, Unavailable
 from hotbook_shared.model import Durability
 from hotbook_shared.pb import hotbook_pb2 as pb
 
@@ -46,12 +47,17 @@ if TYPE_CHECKING:
 
 SERVICES = pb.DESCRIPTOR.services_by_name
 
+EXIT_CANNOT_START = 1
 EXIT_JOURNAL_FAILED = 74
 LAST_REPLIES_S = 0.5  # for replies on their way, when every call of ours has ended
 
 
 class CannotStart(Exception):
     """The server could not be started; the message is one line that says why."""
+
+    def __init__(self, reason: str, exit_code: int = EXIT_CANNOT_START) -> None:
+        super().__init__(reason)
+        self.exit_code = exit_code
 
 
 class Server:
@@ -74,50 +80,56 @@ class Server:
         self._told_to_stop = asyncio.Event()
         self._metrics: MetricsEndpoint | None = None
         self._web: WebEndpoint | None = None
+        self._is_serving = False
 
     async def start(self, progress: Progress | None = None) -> None:
-        self._grpc = grpc.aio.server(options=_grpc_options(self.settings))
-        # The ports first: a second server on one must fail before it touches any data.
-        self.address = self._bind()
-        try:
-            if self.settings.web_listen != "off":
-                self._bind_web()
+        """Whatever goes wrong, what was started before it is stopped, and another may start."""
+        async with contextlib.AsyncExitStack() as started:
+            # The ports first: a second server on one must fail before it touches any data.
+            await self._bind_all(started)
             self.engine = await self._keep(progress)
-        except CannotStart:
+            started.push_async_callback(self.engine.stop)
+            self.splitter = Splitter(self.engine)
+            if self.settings.split_on_load and self.settings.follow is None:  # a leader sees to it
+                await self._split()
+            gc.freeze()  # the loaded book is not garbage: keep the collector from walking it
+            self._register()
+            await self._grpc.start()
             if self._web is not None:
-                self._web.close()
-            await self._grpc.stop(None)
-            raise
-        self.splitter = Splitter(self.engine)
-        if self.settings.split_on_load and self.settings.follow is None:  # the leader sees to it
-            await self._split()
-        gc.freeze()  # the loaded book is not garbage: keep the collector from walking it
-        self._register()
-        if self.settings.metrics_listen != "off":
-            self._start_metrics()
-        await self._grpc.start()
-        if self._web is not None:
-            await self._start_web(self._web)
-        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+                await self._start_web(self._web)
+                started.push_async_callback(self._web.stop)
+            await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+            started.pop_all()  # nothing can go wrong any more: from now on `stop` sees to it
+        self._is_serving = True
         self._failure_watch = asyncio.create_task(self._watch_for_failure())
+
+    async def _bind_all(self, started: contextlib.AsyncExitStack) -> None:
+        self._grpc = grpc.aio.server(options=_grpc_options(self.settings))
+        started.push_async_callback(self._grpc.stop, None)
+        self.address = self._bind()
+        if self.settings.web_listen != "off":
+            self._web = self._bind_web()
+            started.callback(self._web.close)
+        if self.settings.metrics_listen != "off":
+            self._metrics = self._bind_metrics()
+            started.push_async_callback(asyncio.to_thread, self._metrics.close)
 
     async def _keep(self, progress: Progress | None) -> Keeper:
         """Who keeps the book, once the book is there."""
-        if self.settings.follow is not None:
-            follower = Following(self.settings, self.clock)
-            try:
-                await follower.start(progress)
-            except Unavailable as error:
-                raise CannotStart(str(error)) from error
-            return follower
-        journal = self._given_journal or self._open_journal()
         try:
-            engine = Engine(self.settings, journal, self.clock, self.telemetry, self._on_step)
-            await engine.start(progress)
-        except (JournalBroken, DiskIsFull, InvalidArgument) as error:
-            journal.close()
+            if self.settings.follow is not None:
+                follower = Following(self.settings, self.clock)
+                await follower.start(progress)
+                return follower
+            with contextlib.ExitStack() as opened:
+                journal = self._given_journal or self._open_journal()
+                opened.callback(journal.close)
+                engine = Engine(self.settings, journal, self.clock, self.telemetry, self._on_step)
+                await engine.start(progress)
+                opened.pop_all()
+            return engine
+        except (JournalBroken, DiskIsFull, InvalidArgument, Unavailable) as error:
             raise CannotStart(str(error)) from error
-        return engine
 
     def _open_journal(self) -> Journal:
         try:
@@ -160,14 +172,19 @@ class Server:
     async def _split(self) -> None:
         """Splits what needs it, before anybody is served."""
         count = 0
-        async for step in self.splitter.split_all():
-            count += len(step.splits)
-            for record, error in step.refused:
-                log.error("not split", hotkey=record.hotkey, position=record.position_uuid,
-                          reason=error.message)  # fmt: skip
+        try:
+            async for step in self.splitter.split_all():
+                count += len(step.splits)
+                for record, error in step.refused:
+                    log.error("not split", hotkey=record.hotkey, position=record.position_uuid,
+                              reason=error.message)  # fmt: skip
+        except JournalFailed as error:
+            raise CannotStart(str(error), EXIT_JOURNAL_FAILED) from error
         log.info("split on load", positions=count, hotkeys=len(self.splitter.stats))
 
     def gauges(self) -> dict[str, float]:
+        if not self._is_serving:  # the page is there before the book is
+            return {}
         positions = self.engine.book.positions
         return {
             "revision": self.engine.book.revision,
@@ -223,23 +240,23 @@ class Server:
             names += [health.SERVICE_NAME, reflection.SERVICE_NAME]
             reflection.enable_server_reflection(names, self._grpc)
 
-    def _start_metrics(self) -> None:
+    def _bind_metrics(self) -> MetricsEndpoint:
         listen = self.settings.metrics_listen
         try:
-            self._metrics = MetricsEndpoint(self.telemetry, self.gauges, listen)
+            return MetricsEndpoint(self.telemetry, self.gauges, listen)
         except OSError as error:
             raise CannotStart(
                 f"cannot serve metrics on {listen}: {error.strerror}; "
                 "choose another --metrics-listen, or off"
             ) from error
 
-    def _bind_web(self) -> None:
+    def _bind_web(self) -> WebEndpoint:
         # Imported where it is served: without it a server starts sooner and is smaller.
         from hotbook_server.web.endpoint import WebEndpoint
 
         listen = self.settings.web_listen
         try:
-            self._web = WebEndpoint(listen)
+            return WebEndpoint(listen)
         except OSError as error:
             raise CannotStart(
                 f"cannot serve the web on {listen}: {error.strerror}; "
