@@ -142,6 +142,7 @@ class Engine(Keeper):
         finally:
             await self._on_journal(self.journal.close)
             self._journal_thread.shutdown()
+            self._end_threads()
 
     def _mark(self) -> str:
         """What stands for the history of the book, to those who follow it."""
@@ -354,8 +355,8 @@ class Engine(Keeper):
     async def rebuild(self) -> bool:
         async def act() -> bool:
             before = self.book
-            wrong = await asyncio.to_thread(has_problems, before)
-            self.book = await asyncio.to_thread(before.anew)
+            wrong = await self._standing_still(has_problems, before)
+            self.book = await self._standing_still(before.anew)
             self._ahead = self.book.copy()
             if wrong:  # watchers may have been told a wrong digest
                 self.feed.restart(self.book.revision, self._mark(), self.book.digest)
@@ -366,9 +367,9 @@ class Engine(Keeper):
     async def reload(self) -> bool:
         async def act() -> bool:
             before = self.book
-            wrong = await asyncio.to_thread(has_problems, before)
+            wrong = await self._standing_still(has_problems, before)
             loaded, archive = await self._on_journal(self._load)
-            book = await asyncio.to_thread(loaded.book)
+            book = await self._standing_still(loaded.book)
             self._take_over(loaded, book, archive)
             same = (before.digest, before.revision) == (book.digest, book.revision)
             return wrong or not same
@@ -388,7 +389,7 @@ class Engine(Keeper):
             return in_memory + [f"store: {p}" for p in checked.problems], checked.changes
 
         book, agree, snapshot = await self.in_turn(act)
-        problems, changes = await asyncio.to_thread(look)
+        problems, changes = await self.operate(look)
         if not agree:
             problems.append("index: the book ahead differs from the book between two batches")
         return book, problems, changes

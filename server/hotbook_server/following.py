@@ -54,6 +54,8 @@ class Following(Keeper):
         self._book_id = ""
         self._channel = grpc.aio.insecure_channel(self.leader, options=OPTIONS)
         self._filled = asyncio.Event()
+        self._between_frames = asyncio.Lock()
+        """Held while a frame is taken in, and while the book has to stand still."""
         self._task: asyncio.Task[None] | None = None
         self._alerter: asyncio.Task[None] | None = None
         self._progress: Progress | None = None
@@ -91,6 +93,7 @@ class Following(Keeper):
             self._task.cancel()
             await asyncio.wait((self._task,))
         await self._channel.close()
+        self._end_threads()
 
     @property
     def book_id(self) -> str:
@@ -111,14 +114,18 @@ class Following(Keeper):
         )
 
     async def rebuild(self) -> bool:
-        wrong = await asyncio.to_thread(has_problems, self.book.copy())
-        self.book.rebuild()
-        return wrong
+        async with self._between_frames:
+            before = self.book
+            wrong = await self._standing_still(has_problems, before)
+            self.book = self._follower.book = await self._standing_still(before.anew)
+            if wrong:  # watchers may have been told a wrong digest
+                self.feed.restart(self.book.revision, self.feed.mark, self.book.digest)
+            return wrong
 
     async def reload(self) -> bool:
         """Takes the leader's whole book anew."""
         before = self.book.revision, self.book.digest
-        wrong = await asyncio.to_thread(has_problems, self.book.copy())
+        wrong = await self.operate(has_problems, self.book.copy())
         self._follower.start_over()
         self._begin()
         await self._filled.wait()
@@ -127,7 +134,7 @@ class Following(Keeper):
 
     async def verify(self) -> tuple[Book, list[str], int]:
         book = self.book.copy()
-        problems = await asyncio.to_thread(lambda: list(book.problems()))
+        problems = await self.operate(lambda: list(book.problems()))
         problems = [f"index: {problem}" for problem in problems]
         if self._follower.confirmed != book.revision:
             problems.append(f"feed: {self.leader} has not confirmed revision {book.revision}")
@@ -153,7 +160,8 @@ class Following(Keeper):
             try:
                 await self._learn()
                 async for frame in self._frames():
-                    self._take_in(frame)
+                    async with self._between_frames:
+                        self._take_in(frame)
                     pause_s = PAUSE_FIRST_S
                 why = "the feed ended"
             except grpc.RpcError as failure:

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from hotbook_server.alerts import Alerts
 from hotbook_server.archive import Archive
@@ -24,6 +27,9 @@ from hotbook_server.rules.terms import Terms
 from hotbook_shared.book import Book
 from hotbook_shared.errors import JournalFailed, Unavailable
 
+_T = TypeVar("_T")
+
+OPERATIONS_AT_ONCE = 2
 ALERTS_LOOK_S = 1.0
 """How often alerts are looked for that time alone brings."""
 
@@ -45,6 +51,8 @@ class Keeper(ABC):
         """Done when the journal has failed: nothing is acknowledged any more."""
         self._settings = settings
         self._clock = clock
+        self._operations = ThreadPoolExecutor(OPERATIONS_AT_ONCE, "hotbook-operations")
+        self._standstill = ThreadPoolExecutor(1, "hotbook-standstill")
 
     @abstractmethod
     async def start(self, progress: Progress | None = None) -> None: ...
@@ -111,6 +119,19 @@ class Keeper(ABC):
     @abstractmethod
     async def verify(self) -> tuple[Book, list[str], int]:
         """A copy of the book, everything that is wrong with it, and the changes checked."""
+
+    async def operate(self, act: Callable[..., _T], *args: object) -> _T:
+        """Runs what takes long, a few at once; others wait. Reads have threads of their own: none
+        of them ever stands behind a backup."""
+        return await asyncio.get_running_loop().run_in_executor(self._operations, act, *args)
+
+    async def _standing_still(self, act: Callable[..., _T], *args: object) -> _T:
+        """Runs what the book has to stand still for: it never stands behind a backup either."""
+        return await asyncio.get_running_loop().run_in_executor(self._standstill, act, *args)
+
+    def _end_threads(self) -> None:
+        for threads in (self._operations, self._standstill):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     def check_working(self) -> None:
         if self.failure.done():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -11,6 +12,7 @@ from hotbook import aio
 from hotbook_server.clock import SystemClock
 from hotbook_server.config import Settings
 from hotbook_server.following import Following
+from hotbook_shared.book import Book
 from hotbook_shared.errors import Unavailable
 from hotbook_shared.pb import records_pb2 as raw
 from tests.conftest import FakeClock
@@ -76,6 +78,54 @@ async def test_a_follower_that_goes_wrong_makes_itself_anew(
 
     assert follower.book.revision == saved.revision
     assert list(follower.book.positions.problems()) == []
+
+
+async def test_a_rebuild_leaves_the_loop_to_others_and_loses_nothing(
+    follower: Following, shared_target: str, hk: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The indexes are made on another thread; what the leader sends meanwhile comes after them."""
+    loop, begun, gate = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+    make_anew = Book.anew
+
+    def anew(book: Book) -> Book:
+        loop.call_soon_threadsafe(begun.set)
+        assert gate.wait(PATIENCE_S)
+        return make_anew(book)
+
+    monkeypatch.setattr(Book, "anew", anew)
+    async with aio.connect(shared_target) as book, asyncio.timeout(PATIENCE_S):
+        at = (await book.save(position(f"{hk}-a", hotkey=hk))).revision
+        await until(lambda: follower.book.revision == at)
+        rebuilding = asyncio.create_task(follower.rebuild())
+        await begun.wait()
+        saved = await book.save(closed(f"{hk}-b", hotkey=hk))
+        assert follower.book.revision == at
+        gate.set()
+        assert await rebuilding is False
+        await until(lambda: follower.book.revision == saved.revision)
+        status = await book.status()
+
+    assert follower.book.digest == status.digest
+    assert follower.book is follower._follower.book
+    assert list(follower.book.problems()) == []
+
+
+async def test_a_wrong_digest_that_was_mended_is_told_no_more(
+    follower: Following, shared_target: str, hk: str
+) -> None:
+    """After a rebuild watchers hear the right digest, and begin anew from there."""
+    async with aio.connect(shared_target) as book:
+        at = (await book.save(closed(f"{hk}-a", hotkey=hk))).revision
+    await until(lambda: follower.book.revision == at)
+    before, first = follower.book.digest, follower.feed.first
+    follower.book.positions.digest += 1
+
+    assert await follower.rebuild() is True
+
+    told = raw.WatchFrame.FromString(follower.feed.heartbeat())
+    assert (told.digest, told.revision) == (before, at)
+    assert follower.feed.first != first, "watchers are cut off"
+    assert await follower.rebuild() is False
 
 
 async def test_it_is_filled_when_it_is_known_how_fresh_it_is(settings: Settings) -> None:

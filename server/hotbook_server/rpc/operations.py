@@ -151,7 +151,7 @@ class OperationsService:
             prefix=BACKUP_PREFIX, dir=self._settings.data_dir
         ) as folder:
             copy = Path(folder) / "copy.db"
-            revision = await asyncio.to_thread(self._engine.journal.backup, copy)
+            revision = await self._engine.operate(self._engine.journal.backup, copy)
             total, seen = copy.stat().st_size, hashlib.sha256()
             with copy.open("rb") as file:
                 while data := await asyncio.to_thread(file.read, CHUNK_BYTES):
