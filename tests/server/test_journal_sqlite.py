@@ -19,7 +19,7 @@ from hotbook_server.journal.sqlite import SqliteJournal
 from hotbook_server.journal.store import STORE_NAME, FolderInUse, StoreTooNew, migrations
 from hotbook_shared.errors import HotbookError
 from hotbook_shared.model import Durability
-from hotbook_shared.record import Change, encode_record
+from hotbook_shared.record import Change, Record, encode_record
 from tests.crash.power import Author, decide
 from tests.make import (
     NOW_MS,
@@ -656,6 +656,58 @@ def test_a_damaged_request_does_not_end_in_a_traceback(
         told = str(broken)
 
     assert told == "[1, 3]" or "hotbook restore" in told
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "where"),
+    [
+        ("positions", "position_uuid", "position_uuid = 'B'"),
+        ("positions", "record", "position_uuid = 'B'"),
+        ("requests", "request_id", "sequence = 2"),
+        ("requests", "fingerprint", "sequence = 2"),
+        ("requests", "outcome", "sequence = 2"),
+    ],
+)
+def test_nothing_where_something_must_be_is_set_aside(
+    open_journal: OpenJournal, three: Path, table: str, column: str, where: str
+) -> None:
+    """A row whose header has lost a column is damaged as any other: the rest loads."""
+    _lose(three, table, column, where)
+
+    journal = open_journal()
+    loaded = journal.load()
+
+    assert loaded.quarantined == journal.quarantined() == 1
+    stands = [request.sequence for request in loaded.requests]
+    assert stands == ([1, 3] if table == "requests" else [1, 2, 3])
+    assert len(loaded.records) == (2 if table == "positions" else 3)
+    assert open_journal().load().damaged == []
+
+
+def test_a_bug_of_ours_is_not_told_as_damage(open_journal: OpenJournal, three: Path) -> None:
+    """Nobody is sent to restore a backup because our own code called something wrongly."""
+
+    def wrongly(record: Record) -> None:
+        raise TypeError(f"a bug with {record.position_uuid}")
+
+    assert three.exists()
+    with pytest.raises(TypeError, match="a bug with A"):
+        open_journal().load(each=wrongly)
+
+
+def _lose(folder: Path, table: str, column: str, where: str) -> None:
+    """Empties a column that the schema does not let be empty."""
+    schema = "UPDATE sqlite_schema SET sql = ? WHERE name = ?"
+    for is_damage in (True, False):
+        store = apsw.Connection(str(folder / STORE_NAME))
+        store.execute("PRAGMA writable_schema = 1")
+        if is_damage:
+            made: str = store.execute("SELECT sql FROM sqlite_schema WHERE name = ?", (table,)).get
+            store.execute(schema, (made.replace(" NOT NULL", ""), table))
+        else:
+            store.execute(f"UPDATE {table} SET {column} = NULL WHERE {where}")
+            store.execute(schema, (made, table))
+        store.close()
 
 
 # -------------------------------------------------------------------- damage: found by the check

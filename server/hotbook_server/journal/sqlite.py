@@ -260,10 +260,10 @@ class SqliteJournal:
     def _load_requests(self) -> list[KeptRequest]:
         """The requests that are remembered. A damaged one is set aside, and known no more."""
         requests, damaged = [], []
-        for sequence, request_id, fingerprint, outcome, at_ms, crc in self._connection.execute(
-            READ_REQUESTS
-        ):
-            if request_crc(sequence, request_id, fingerprint, outcome, at_ms) == crc:
+        for row in self._connection.execute(READ_REQUESTS):
+            sequence, request_id, fingerprint, outcome, at_ms, crc = row
+            is_whole = None not in row
+            if is_whole and request_crc(sequence, request_id, fingerprint, outcome, at_ms) == crc:
                 known = int.from_bytes(fingerprint, "big")
                 requests.append(KeptRequest(request_id.decode(), known, sequence, at_ms))
             else:
@@ -280,7 +280,8 @@ class SqliteJournal:
         told = []
         with self._connection:
             for table, rowid, reason in damaged:
-                key = self._value(table.key_as_found, (rowid,)).decode(errors="replace")
+                found: bytes = self._value(table.key_as_found, (rowid,)) or b""
+                key = found.decode(errors="replace")
                 told.append(f"{table.noun} {key}: {reason}")
                 self._connection.execute(table.quarantine, (now_ms, reason, rowid))
                 self._connection.execute(table.delete_row, (rowid,))
@@ -362,7 +363,7 @@ def _as_broken(path: Path) -> Iterator[None]:
         yield
     except apsw.FullError as error:
         raise DiskIsFull(f"{path} cannot be opened: the disk is full") from error
-    except (apsw.Error, UnicodeDecodeError, TypeError) as error:
+    except (apsw.Error, UnicodeDecodeError) as error:
         if isinstance(error, apsw.IOError) and shutil.disk_usage(path.parent).free < _SHM_BYTES:
             raise DiskIsFull(f"{path} cannot be opened: the disk is full") from error
         raise JournalBroken(
