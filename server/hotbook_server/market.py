@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from hotbook_server.clock import Clock
 from hotbook_server.config import Settings
@@ -29,7 +30,10 @@ from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.record import CampaignRecord, Change
 from hotbook_shared.volume import level_of, mean, newest
 
+_T = TypeVar("_T")
+
 NOTHING_FRESH: frozenset[str] = frozenset()
+YIELD_EVERY = 50  # pairs of one answer between two turns of the loop
 
 
 class Freshness:
@@ -155,23 +159,38 @@ def market_of(
     settings: Settings,
     trade_pairs: Iterable[str] | None = None,
     campaign: CampaignRecord | None = None,
-) -> list[PairMarket]:
+) -> Iterator[PairMarket]:
     """What is known of some trade pairs; none named: of the campaign's, or of all that have a mark,
-    by name. With a campaign, its pair's volume is that of the bars since its range last changed."""
+    by name. With a campaign, its pair's volume is that of the bars since its range last changed.
+
+    The marks are taken at once: however long the rest takes, it is of one revision.
+    """
     named = list(dict.fromkeys(trade_pairs or ()))
     if not named:
         named = sorted(book.marks.by_pair) if campaign is None else [campaign.trade_pair]
-    found: list[PairMarket] = []
-    for trade_pair in named:
-        record = book.marks.by_pair.get(trade_pair)
-        if record is None:
-            found.append(PairMarket(trade_pair=trade_pair))
-            continue
-        mark = mark_from_wire(pb.Mark.FromString(record.wire))
-        is_of_campaign = campaign is not None and campaign.trade_pair == trade_pair
-        since = campaign.range_bar if campaign is not None and is_of_campaign else 0
-        found.append(pair_market(mark, trade_pair in generation.fresh, now_ms, settings, since))
-    return found
+    marks = [book.marks.by_pair.get(trade_pair) for trade_pair in named]
+
+    def made() -> Iterator[PairMarket]:
+        for trade_pair, record in zip(named, marks, strict=True):
+            if record is None:
+                yield PairMarket(trade_pair=trade_pair)
+                continue
+            mark = mark_from_wire(pb.Mark.FromString(record.wire))
+            is_of_campaign = campaign is not None and campaign.trade_pair == trade_pair
+            since = campaign.range_bar if campaign is not None and is_of_campaign else 0
+            yield pair_market(mark, trade_pair in generation.fresh, now_ms, settings, since)
+
+    return made()
+
+
+async def in_turns(pairs: Iterable[PairMarket], make: Callable[[PairMarket], _T]) -> list[_T]:
+    """What `make` makes of each. A large market does not keep others waiting."""
+    made: list[_T] = []
+    for number, pair in enumerate(pairs):
+        if number % YIELD_EVERY == YIELD_EVERY - 1:
+            await asyncio.sleep(0)
+        made.append(make(pair))
+    return made
 
 
 def pair_market(

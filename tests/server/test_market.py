@@ -453,7 +453,8 @@ def test_levels_follow_the_settings(settings: Settings) -> None:
     """The shares of low and high are settings."""
     book = held(marked("BTC", NOW_MS, **volumes(100, 100, 100)))
     chosen = window_of(settings, 3).model_copy(update={"volume_high_from": Decimal(1)})
-    assert market_of(book, NOW, NOW_MS, chosen)[0].volume_level is VolumeLevel.HIGH
+    (pair,) = market_of(book, NOW, NOW_MS, chosen)
+    assert pair.volume_level is VolumeLevel.HIGH
 
 
 # ------------------------------------------------------------------ over an engine

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from itertools import islice
 
@@ -41,6 +42,7 @@ from hotbook_shared.record import LIVE_STATES, CampaignRecord, Record
 from hotbook_shared.wire import DURABILITY_NUMBER
 
 ALL_STATES = tuple(STATE_NUMBER.values())
+YIELD_EVERY = 250  # patterns of a message between two turns of the loop
 LOOKED_AT_MOST = 20_000
 """Campaigns that one page looks at, where a filter has no index of its own."""
 
@@ -70,17 +72,20 @@ class CampaignsService:
         shape.check_count(request.patterns, self._settings.items_max, "patterns")
         adds: list[AddPattern | RefusedOutcome] = []
         for number, one in enumerate(request.patterns):
+            if number % YIELD_EVERY == YIELD_EVERY - 1:
+                await asyncio.sleep(0)  # a large request does not keep readers waiting
             try:
                 adds.append(_add_of(one, f"patterns[{number}]."))
             except HotbookError as refusal:
                 adds.append(RefusedOutcome.of(refusal, self._keeper.book.revision))
         outcome = await self._submit(AddPatterns(tuple(adds)), request.request_id, call)
         assert isinstance(outcome, PatternsDone)
-        return pb.AddPatternsReply(
-            revision=outcome.revision,
-            outcomes=map(_pattern_outcome, outcome.outcomes),
-            durability=self._durability,
-        ).SerializeToString()
+        reply = pb.AddPatternsReply(revision=outcome.revision, durability=self._durability)
+        for number, done in enumerate(outcome.outcomes):
+            if number % YIELD_EVERY == YIELD_EVERY - 1:
+                await asyncio.sleep(0)
+            reply.outcomes.append(_pattern_outcome(done))
+        return reply.SerializeToString()
 
     # ---------------------------------------------------------------- campaigns
 

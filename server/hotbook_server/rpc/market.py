@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from hotbook_server.commands import AnyOutcome, Expire, ExpireDone, PushBars, PushDone, PushedBar
 from hotbook_server.config import Settings
 from hotbook_server.keeper import Keeper
-from hotbook_server.market import market_of
+from hotbook_server.market import in_turns, market_of
 from hotbook_server.requests import request_key
 from hotbook_server.rpc import campaign_shape as shape
 from hotbook_server.rpc.guard import Call
@@ -81,8 +81,9 @@ class MarketService:
             )
         for number, trade_pair in enumerate(request.trade_pairs):
             check_trade_pair(trade_pair, f"trade_pairs[{number}]")
-        # Nothing is awaited from here on: the answer is of one revision and one generation.
+        # Nothing is awaited before all is taken: the answer is of one revision and one generation.
         book, generation = self._keeper.book, self._freshness.current()
+        revision = book.revision
         found = market_of(
             book,
             generation,
@@ -92,10 +93,10 @@ class MarketService:
             self._campaign(request.campaign_id),
         )
         return pb.GetMarketReply(
-            revision=book.revision,
+            revision=revision,
             generation=generation.generation,
             step_ms=generation.step_ms,
-            pairs=map(pair_market_to_wire, found),
+            pairs=await in_turns(found, pair_market_to_wire),
         ).SerializeToString()
 
     # ---------------------------------------------------------------- steps

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 from pydantic import Field
 
-from hotbook_server.market import market_of
+from hotbook_server.market import in_turns, market_of
 from hotbook_server.web import models
 from hotbook_server.web.answers import answer, told_by
 from hotbook_server.web.campaigns import campaign_of
@@ -44,13 +45,13 @@ async def get_market(source: From, asked: Annotated[MarketAsked, Query()]) -> Re
     if asked.campaign_id is not None:
         campaign = campaign_of(source.keeper.book, asked.campaign_id)
     generation, pairs = _market(source, campaign=campaign)
-    told = models.MarketAnswer(
+    told = models.MarketAnswer(  # nothing is awaited before all is taken
         revision=source.keeper.book.revision,
         generation=generation.generation,
         step_at=generation.step_ms,
-        pairs=tuple(map(models.PairMarket.model_validate, pairs)),
+        pairs=(),
     )
-    return answer(told, told.revision)
+    return answer(told, told.revision, await in_turns(pairs, _json_of), "pairs")
 
 
 @router.get(
@@ -101,9 +102,13 @@ async def get_status(source: From) -> Response:
     return answer(told, told.revision)
 
 
+def _json_of(pair: PairMarket) -> bytes:
+    return models.PairMarket.model_validate(pair).model_dump_json().encode()
+
+
 def _market(
     source: Source, *trade_pairs: str, campaign: CampaignRecord | None = None
-) -> tuple[Generation, list[PairMarket]]:
+) -> tuple[Generation, Iterator[PairMarket]]:
     keeper, settings = source.keeper, source.settings
     generation, now_ms = keeper.freshness.current(), keeper.freshness.event_now_ms()
     found = market_of(keeper.book, generation, now_ms, settings, trade_pairs, campaign)
