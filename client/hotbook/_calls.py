@@ -279,6 +279,9 @@ def status() -> Call[Status]:
             telemetry=dict(sorted(m.telemetry.items())),
             leader=m.leader,
             lag_ms=m.lag_ms,
+            campaigns=m.campaigns,
+            live_campaigns=m.live_campaigns,
+            marks=m.marks,
         )
 
     return Call("Status", pb.StatusRequest(), read)

@@ -346,6 +346,11 @@ class Status(Noun, frozen=True, kw_only=True):
     """The server that this one follows; empty: it takes the writes itself."""
     lag_ms: float = 0.0
     """How old its book may be, where it follows another."""
+    campaigns: int = 0
+    live_campaigns: int = 0
+    """FORMING or ACTIVE."""
+    marks: int = 0
+    """Trade pairs with a price."""
 
 
 class Verification(Noun, frozen=True, kw_only=True):

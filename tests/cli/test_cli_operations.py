@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import sqlite3
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ import pytest
 import hotbook
 from hotbook.testing import server
 from tests.cli.test_cli import HOTBOOK, Told, at_terminal, surroundings, tell
-from tests.make import closed, content, position
+from tests.make import OPEN_MS, closed, content, position
 
 SERVE: list[str | Path] = [HOTBOOK, "serve"]
 MODULE: list[str | Path] = [sys.executable, "-m", "hotbook_server"]
@@ -232,6 +234,36 @@ def test_status_tells_the_book(kept: str, data: Path) -> None:
     ):
         assert text in told.out
     assert (found["positions"], found["open_positions"], found["revision"]) == (3, 2, 3)
+
+
+def test_status_counts_campaigns_and_marks(tmp_path: Path) -> None:
+    """For people and for programs alike: campaigns, those that are live, and marks."""
+    bar = hotbook.Bar(trade_pair="BTCUSD", at_ms=OPEN_MS, close=Decimal(1))
+    with server() as target, hotbook.connect(target) as book:
+        ended = book.create_campaign("hk", "BTCUSD")
+        book.fail_campaign(ended.campaign_id, "over")
+        book.create_campaign("hk", "BTCUSD")
+        book.push_bars([bar])
+        lines = tell(target, "status").out.splitlines()
+        found = json.loads(tell(target, "status", "-o", "json").out)
+
+    assert ["campaigns", "2,", "1", "live"] in [line.split() for line in lines]
+    assert ["marks", "1"] in [line.split() for line in lines]
+    assert (found["campaigns"], found["live_campaigns"], found["marks"]) == (2, 1, 1)
+
+
+def test_a_follower_says_whom_it_follows() -> None:
+    """Status has the leader and the lag; a reload there speaks of the leader, and of no disk."""
+    with server() as leader, server(follow=leader) as follower:
+        status = tell(follower, "status")
+        reloaded = tell(follower, "reload")
+        alone = tell(leader, "status")
+
+    told = [line.split(maxsplit=1)[1] for line in status.out.splitlines() if "follows" in line]
+    assert len(told) == 1, status
+    assert re.fullmatch(rf"{leader}, \d+\.\d s behind", told[0].strip())
+    assert reloaded.out.startswith(f"memory and the book of {leader} were the same: ")
+    assert "follows" not in alone.out
 
 
 LOOKS = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -53,15 +54,22 @@ def status(asked: Asked) -> None:
     show.facts([
         ("server", f"hotbook {found.server_version} at {asked.target}"),
         ("state", f"{found.state} for {running}"),
+        *([("follows", f"{found.leader}, {_behind(found.lag_ms)}")] if found.leader else []),
         ("book", f"{found.book_id}, revision {found.revision}"),
         ("digest", found.digest),
         ("positions", f"{found.positions:,} of {show.counted(found.hotkeys, 'hotkey')}"),
         ("open", f"{found.open_positions:,}"),
+        ("campaigns", f"{found.campaigns:,}, {found.live_campaigns:,} live"),
+        ("marks", f"{found.marks:,}"),
         ("durability", f"{found.durability} {found.data_dir}".strip()),
         ("waiting", show.counted(found.queue_depth, "write")),
         ("quarantined", show.counted(found.quarantined, "damaged row")),
     ])  # fmt: skip
     _show_calls(found.telemetry)
+
+
+def _behind(lag_ms: float) -> str:
+    return f"{lag_ms / 1000:,.1f} s behind" if math.isfinite(lag_ms) else "not heard of yet"
 
 
 def _show_calls(figures: Mapping[str, float]) -> None:
@@ -141,11 +149,14 @@ def rebuild(asked: Asked) -> None:
 def reload(asked: Asked) -> None:
     """Makes the whole book anew from disk; reads go on meanwhile.
 
-    Exits with 8 where damaged rows were found: they are set aside, and their positions are gone.
+    A server that follows another takes its leader's whole book anew. Exits with 8 where damaged
+    rows were found: they are set aside, and their positions are gone.
     """
     with asked.connect() as book, _at_work("reloading"):
         found = book.reload()
-    _show_rebuilt(asked, found, "memory and disk differed", "memory and disk were the same")
+        leader = book.status().leader
+    both = f"memory and the book of {leader}" if leader else "memory and disk"
+    _show_rebuilt(asked, found, f"{both} differed", f"{both} were the same")
     if found.quarantined:
         sys.exit(EXIT_PROBLEMS)
 

@@ -63,7 +63,7 @@ class OperationsService:
 
     async def status(self, request: pb.StatusRequest, call: Call) -> bytes:  # noqa: ARG002
         engine = self._engine
-        positions = engine.book.positions
+        positions, campaigns = engine.book.positions, engine.book.campaigns
         return pb.StatusReply(
             revision=engine.book.revision,
             server_version=__version__,
@@ -83,6 +83,9 @@ class OperationsService:
             telemetry=self._telemetry.as_figures() | engine.archive.figures,
             leader=self._settings.follow or "",
             lag_ms=engine.lag_ms if self._settings.follow else 0.0,
+            campaigns=len(campaigns.by_id),
+            live_campaigns=len(campaigns.deadlines),
+            marks=len(engine.book.marks.by_pair),
         ).SerializeToString()
 
     async def verify(self, request: pb.VerifyRequest, call: Call) -> bytes:  # noqa: ARG002

@@ -821,7 +821,7 @@ class StatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class StatusReply(_message.Message):
-    __slots__ = ("revision", "server_version", "book_id", "state", "durability", "positions", "open_positions", "hotkeys", "quarantined", "digest", "started_ms", "now_ms", "queue_depth", "data_dir", "settings", "telemetry", "leader", "lag_ms")
+    __slots__ = ("revision", "server_version", "book_id", "state", "durability", "positions", "open_positions", "hotkeys", "quarantined", "digest", "started_ms", "now_ms", "queue_depth", "data_dir", "settings", "telemetry", "leader", "lag_ms", "campaigns", "live_campaigns", "marks")
     class SettingsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -854,6 +854,9 @@ class StatusReply(_message.Message):
     TELEMETRY_FIELD_NUMBER: _ClassVar[int]
     LEADER_FIELD_NUMBER: _ClassVar[int]
     LAG_MS_FIELD_NUMBER: _ClassVar[int]
+    CAMPAIGNS_FIELD_NUMBER: _ClassVar[int]
+    LIVE_CAMPAIGNS_FIELD_NUMBER: _ClassVar[int]
+    MARKS_FIELD_NUMBER: _ClassVar[int]
     revision: int
     server_version: str
     book_id: str
@@ -872,7 +875,10 @@ class StatusReply(_message.Message):
     telemetry: _containers.ScalarMap[str, float]
     leader: str
     lag_ms: float
-    def __init__(self, revision: _Optional[int] = ..., server_version: _Optional[str] = ..., book_id: _Optional[str] = ..., state: _Optional[str] = ..., durability: _Optional[_Union[Durability, str]] = ..., positions: _Optional[int] = ..., open_positions: _Optional[int] = ..., hotkeys: _Optional[int] = ..., quarantined: _Optional[int] = ..., digest: _Optional[str] = ..., started_ms: _Optional[int] = ..., now_ms: _Optional[int] = ..., queue_depth: _Optional[int] = ..., data_dir: _Optional[str] = ..., settings: _Optional[_Mapping[str, str]] = ..., telemetry: _Optional[_Mapping[str, float]] = ..., leader: _Optional[str] = ..., lag_ms: _Optional[float] = ...) -> None: ...
+    campaigns: int
+    live_campaigns: int
+    marks: int
+    def __init__(self, revision: _Optional[int] = ..., server_version: _Optional[str] = ..., book_id: _Optional[str] = ..., state: _Optional[str] = ..., durability: _Optional[_Union[Durability, str]] = ..., positions: _Optional[int] = ..., open_positions: _Optional[int] = ..., hotkeys: _Optional[int] = ..., quarantined: _Optional[int] = ..., digest: _Optional[str] = ..., started_ms: _Optional[int] = ..., now_ms: _Optional[int] = ..., queue_depth: _Optional[int] = ..., data_dir: _Optional[str] = ..., settings: _Optional[_Mapping[str, str]] = ..., telemetry: _Optional[_Mapping[str, float]] = ..., leader: _Optional[str] = ..., lag_ms: _Optional[float] = ..., campaigns: _Optional[int] = ..., live_campaigns: _Optional[int] = ..., marks: _Optional[int] = ...) -> None: ...
 
 class VerifyRequest(_message.Message):
     __slots__ = ()
