@@ -335,7 +335,7 @@ def test_save_of_a_second_open_position(
 
 
 def test_one_refusal_among_many(shared_target: str) -> None:
-    """The others are saved; each refusal has a line, and a code in the JSON; the first decides."""
+    """The others are saved; each refusal has a line with its code; the first decides."""
     made = [position(f"many{n}", hotkey="many") for n in range(3)]
     other = position("many9", hotkey="many", trade_pair="ETHUSD")
 
@@ -348,7 +348,9 @@ def test_one_refusal_among_many(shared_target: str) -> None:
         ("many1", "ALREADY_OPEN"),
         ("many2", "ALREADY_OPEN"),
     ]
-    assert [line.split(": ")[1] for line in told.err.splitlines()] == ["many1", "many2"]
+    lines = [json.loads(line) for line in told.err.splitlines()]
+    assert [line["message"].split(": ")[0] for line in lines] == ["many1", "many2"]
+    assert {line["code"] for line in lines} == {"ALREADY_OPEN"}
 
 
 def test_all_or_nothing_is_nothing(shared_target: str) -> None:

@@ -207,6 +207,30 @@ def test_a_file_of_bars_moves_marks(target: str, hk: str, tmp_path: Path) -> Non
     assert piped.out.startswith("pushed 1 bar; revision ")
 
 
+def test_bars_of_a_pipe_are_sent_as_they_come(target: str, hk: str) -> None:
+    """A bar stands before the next is written, however slowly they come, and none is left out."""
+    with subprocess.Popen(
+        [HOTBOOK, "push-bars", "-"], env=surroundings(HOTBOOK_TARGET=target),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as process, hotbook.connect(target, timeout_s=TERMINAL_S) as book:  # fmt: skip
+        assert process.stdin is not None
+        process.stdin.write(b"\xef\xbb\xbftrade_pair,time,close,volume\r\n")
+        for number in range(1, 4):
+            row = f"{hk},{OPEN_MS + number},{number},1\r\n".encode()
+            process.stdin.write(row[:-3])
+            process.stdin.flush()
+            process.stdin.write(row[-3:])
+            process.stdin.flush()
+            until_s = time.monotonic() + TERMINAL_S
+            while book.market([hk]).pairs[0].price != number:
+                assert time.monotonic() < until_s
+        process.stdin.write(f"{hk},{OPEN_MS + 4},4,1".encode())
+        out, _ = process.communicate(timeout=TERMINAL_S)
+
+    assert out.startswith(b"pushed 4 bars; ")
+    assert process.returncode == 0
+
+
 def test_parquet_holds_the_same_bars(target: str, hk: str, tmp_path: Path) -> None:
     """Times as datetimes or numbers, prices as floats or texts."""
     file = tmp_path / "bars.parquet"
@@ -250,7 +274,7 @@ def test_a_bad_row_is_named_by_its_line(
     file.write_bytes(csv_of(f"{hk},{AT},1,1", f"{hk},{AT},1,1", row, f"{hk},{AT},1,1"))
 
     push(target, file).refuses(2, "line 4: ", word)
-    assert "price" not in ask(target, "market", hk)["pairs"][0]
+    assert ask(target, "market", hk)["pairs"][0]["price"] is None
 
 
 def test_what_came_before_a_bad_row_stands(target: str, hk: str, tmp_path: Path) -> None:

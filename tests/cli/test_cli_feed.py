@@ -86,6 +86,24 @@ def test_watch_for_programs_is_an_object_a_line(stocked: str) -> None:
     assert updates[-1]["mark"]
 
 
+def test_watch_ends_with_the_revision_that_is_asked_for(stocked: str) -> None:
+    """What comes in the same frame, but after that revision, is not told."""
+    told = tell(stocked, "watch", "--from-revision=0", "--until-revision=3")
+    found = tell(stocked, "watch", "--from-revision=0", "--until-revision=3", "-o", "json")
+
+    assert [line[0] for line in words(told.out)] == ["1", "2", "3"]
+    updates = [json.loads(line) for line in found.out.splitlines()]
+    assert [one["revision"] for one in updates[-1]["changes"]][-1] == updates[-1]["revision"] == 3
+
+
+def test_changed_ahead_of_the_book_says_where_the_book_is(stocked: str) -> None:
+    """A revision that was never reached is not called one that is no longer kept."""
+    told = tell(stocked, "changed", "99999")
+
+    assert "it is at revision 8, and never reached 99,999" in told.err
+    assert "no longer kept" not in told.err
+
+
 def test_watch_goes_on_through_a_restart_until_it_is_interrupted(tmp_path: Path) -> None:
     """What happens shows at once; the server's death is no end; Ctrl-C is a good one."""
     with served(tmp_path / "served") as process, subprocess.Popen(

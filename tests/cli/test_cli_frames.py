@@ -76,10 +76,13 @@ def test_jsonl_is_what_the_json_output_shows(stocked: str) -> None:
     """`-` is standard output; nothing but the lines goes there."""
     told = tell(stocked, "export", "jsonl", "-", "hk")
 
-    listed = json.loads(tell(stocked, "list", "hk", "-o", "json").out)
+    listed = tell(stocked, "list", "hk", "-o", "json").out
+    lines = told.out.splitlines()
     assert (told.code, told.err) == (0, "")
-    assert [json.loads(line) for line in told.out.splitlines()] == listed
-    assert msgspec.json.decode(told.out.splitlines()[0], type=Position) == held(stocked)["done"]
+    assert [msgspec.json.decode(line, type=Position) for line in lines] == msgspec.json.decode(
+        listed, type=list[Position]
+    )
+    assert msgspec.json.decode(lines[0], type=Position) == held(stocked)["done"]
 
 
 def test_csv_a_row_a_position(stocked: str) -> None:

@@ -1,4 +1,4 @@
-"""The group of commands, what they have in common, and what their exit codes mean."""
+"""The group of commands, and what they have in common."""
 
 from __future__ import annotations
 
@@ -13,31 +13,19 @@ import click
 
 import hotbook as api
 from hotbook._connection import DEFAULT_TARGET
+from hotbook.cli.endings import Commands, wants_json
 from hotbook_shared.model import MS_MAX, epoch_ms
 
-EXIT_CODES: tuple[tuple[type[api.HotbookError], int], ...] = (
-    (api.InvalidArgument, 2),
-    (api.VersionConflict, 6),
-    (api.NotFound, 3),
-    (api.Refused, 4),
-    (api.LimitReached, 7),
-    (api.Unavailable, 5),
-    (api.DeadlineExceeded, 5),
-    (api.HotbookError, 1),
-)
-EXIT_USAGE = 2
-EXIT_NOT_FOUND = 3
-EXIT_REFUSED = 4
-EXIT_PROBLEMS = 8
 SECONDS_MAX = 86_400
 
 EPILOG = """\b
 Exit codes: 0 done; 1 a bug; 2 wrong usage or bad input; 3 not found; 4 refused by a rule, or
-not confirmed; 5 no answer; 6 version conflict; 7 a limit of the server; 8 problems or differences.
+not confirmed; 5 no answer; 6 version conflict; 7 a limit of the server; 8 problems or differences;
+9 input or output failed; 130 interrupted; 141 nobody reads the answer.
 """
 
 
-@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(api.__version__, prog_name="hotbook")
 def hotbook() -> None:
     """The position server that answers 'what is open?' at once, from the command line."""
@@ -95,8 +83,7 @@ def command(
     def make(act: Callable[..., None]) -> click.Command:
         @functools.wraps(act)
         def run(target: str, output: str, timeout_s: float, **given: Any) -> None:
-            with told_errors():
-                act(Asked(target, output, timeout_s), **given)
+            act(Asked(target, output, timeout_s), **given)
 
         for option in (
             click.option(
@@ -118,22 +105,6 @@ def command(
     return make
 
 
-class told_errors:  # noqa: N801 - reads as a statement
-    """Tells an error in one line on stderr, and exits with its code. No tracebacks for users."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, api.HotbookError):
-            click.echo(f"hotbook: {error.message}", err=True)
-            sys.exit(exit_code_of(error))
-
-
-def exit_code_of(error: api.HotbookError) -> int:
-    return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
-
-
 def moment_of(text: str | None, field: str) -> int | None:
     """A time as people and programs write it, in epoch milliseconds."""
     if text is None:
@@ -153,16 +124,18 @@ def moment_of(text: str | None, field: str) -> int | None:
 
 def confirm(warning: str, count: int, yes: bool) -> None:
     """Says what will happen, and wants --yes or the typed count before it does."""
+    nobody = "nobody is there to ask: pass --yes to go on"
+    is_alone = not yes and not sys.stdin.isatty()
+    if is_alone and wants_json(sys.argv[1:]):
+        raise api.Refused(nobody, warning=warning)
     click.echo(warning, err=True)
+    if is_alone:
+        raise api.Refused(nobody)
     if yes:
         return
-    if not sys.stdin.isatty():
-        click.echo("hotbook: nobody is there to ask: pass --yes to go on", err=True)
-        sys.exit(EXIT_REFUSED)
     try:
         typed = click.prompt(f"Type {count} to go on", default="", show_default=False, err=True)
     except click.Abort:
         typed = ""
     if typed.strip() != str(count):
-        click.echo("hotbook: not confirmed: nothing was changed", err=True)
-        sys.exit(EXIT_REFUSED)
+        raise api.Refused("not confirmed: nothing was changed")

@@ -13,15 +13,8 @@ import click
 
 import hotbook as api
 from hotbook.cli import show
-from hotbook.cli.app import (
-    EXIT_NOT_FOUND,
-    Asked,
-    Number,
-    command,
-    confirm,
-    hotbook,
-    moment_of,
-)
+from hotbook.cli.app import Asked, Number, command, confirm, hotbook, moment_of
+from hotbook.cli.endings import EXIT_NOT_FOUND
 
 Act = TypeVar("Act", bound=Callable[..., Any])
 
@@ -76,8 +69,9 @@ def get(asked: Asked, campaign_id: str) -> None:
     with asked.connect() as book:
         found = book.campaign(campaign_id)
     if found is None:
-        click.echo(f"hotbook: there is no campaign {campaign_id}", err=True)
-        sys.exit(EXIT_NOT_FOUND)
+        if asked.as_json:
+            show.as_json(None)
+        raise api.NotFound(f"there is no campaign {campaign_id}", campaign_id=campaign_id)
     _show_one(asked, found)
 
 

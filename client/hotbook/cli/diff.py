@@ -11,7 +11,8 @@ import msgspec
 
 from hotbook import Order
 from hotbook.cli import show
-from hotbook.cli.app import EXIT_PROBLEMS, Seconds, hotbook, told_errors
+from hotbook.cli.app import Seconds, hotbook
+from hotbook.cli.endings import EXIT_PROBLEMS
 from hotbook.transfer.diff import TOLD_MAX, Difference, PositionDifference, diff
 from hotbook_shared.bar import LateBar
 
@@ -49,7 +50,7 @@ def diff_(
     compared by what they say; versions, revisions and times of saving are no part of that. Exits
     with 8 where A and B differ, or where something in them cannot be read.
     """
-    with told_errors(), LateBar("comparing") as bar:
+    with LateBar("comparing") as bar:
         found = diff(
             a,
             b,

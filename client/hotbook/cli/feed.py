@@ -28,7 +28,7 @@ STYLES = {
 @click.option("--open", "open_only", is_flag=True, help="Only what is open, and its closing.")
 @click.option("--snapshot", is_flag=True, help="The whole book first, as it stands.")
 @click.option("--until-revision", type=click.IntRange(min=0), metavar="N",
-              help="End when revision N has come; else never.")  # fmt: skip
+              help="End with revision N; else never.")  # fmt: skip
 def watch(
     asked: Asked, from_revision: int | None, mark: str, hotkeys: tuple[str, ...], open_only: bool,
     snapshot: bool, until_revision: int | None,
@@ -37,7 +37,8 @@ def watch(
 
     With `-o json` each line is one JSON object. It goes on through restarts of the server, from
     where it was, and gives up where none comes back within --timeout-s. Changes that are no longer
-    kept are made good by the whole book as it stands, after a line that says so.
+    kept are made good by the whole book as it stands, after a line that says so. Such a book is
+    told whole, also where it is newer than --until-revision.
     """
     with asked.connect() as book:
         updates = book.watch(
@@ -48,11 +49,12 @@ def watch(
             with_snapshot=snapshot,
         )
         try:
-            for update in updates:
+            for told in updates:
+                update = _cut(told, until_revision)
                 for line in _lines(update, asked.as_json):
                     click.echo(line)
                 sys.stdout.flush()
-                if until_revision is not None and _has_come(update, until_revision):
+                if until_revision is not None and _has_come(told, until_revision):
                     return
         except KeyboardInterrupt:
             return
@@ -80,7 +82,10 @@ def changed(
     for uuid in found.removed:
         click.echo(f"removed  {uuid}")
     told = show.counted(len(found.positions), "position")
-    if found.is_whole:
+    if found.is_whole and revision > found.revision:
+        told += f", the whole book: it is at revision {found.revision:,}, and never reached "
+        told += f"{revision:,}"
+    elif found.is_whole:
         told += ", the whole book: what changed is no longer kept, or something was cleared"
     else:
         told += f", {len(found.removed):,} removed"
@@ -92,11 +97,22 @@ def _has_come(update: api.Update, revision: int) -> bool:
     return update.revision >= revision and (update.snapshot is None or update.ends_snapshot)
 
 
+def _cut(update: api.Update, until: int | None) -> api.Update:
+    """Without what came after the last revision that is asked for. Of the book as it stood in
+    between nobody has the mark."""
+    if until is None or update.snapshot is not None or update.revision <= until:
+        return update
+    changes = tuple(change for change in update.changes if change.revision <= until)
+    return msgspec.structs.replace(
+        update, revision=until, mark="", is_newest=False, changes=changes
+    )
+
+
 def _lines(update: api.Update, as_json: bool) -> Iterator[str]:
     """What an update says, a line for each thing. Nothing new is no line."""
     if as_json:
         if update.changes or update.snapshot is not None:
-            yield msgspec.json.encode(update).decode()
+            yield show.json_line(update)
         return
     if update.snapshot is not None:
         if update.starts_snapshot:

@@ -58,8 +58,8 @@ _orders = click.option("--orders", is_flag=True, help="One row an order, not one
 @command("jsonl", "Positions as JSON, one a line.", timeout_s=60, group=export)
 @_options
 def jsonl(asked: Asked, **asked_for: Any) -> None:
-    """Writes every position, or those of each HOTKEY, to a FILE (`-`: standard output): JSON as
-    `-o json` shows it, one a line. `hotbook save` reads it back.
+    """Writes every position, or those of each HOTKEY, to a FILE (`-`: standard output): JSON, one
+    a line, without the fields that are at their default. `hotbook save` reads it back.
     """
     _export(asked, _write_jsonl, **asked_for)
 
@@ -88,8 +88,7 @@ def parquet(asked: Asked, orders: bool, exact: bool, **asked_for: Any) -> None:
     try:
         empty = frames.to_polars((), orders=orders, exact=exact)
     except ModuleNotFoundError as missing:
-        click.echo(f"hotbook: {missing}", err=True)
-        sys.exit(1)
+        raise api.HotbookError(str(missing)) from None
 
     def write(found: Iterable[api.Position], to: IO[bytes]) -> int:
         whole = empty

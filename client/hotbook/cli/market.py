@@ -1,33 +1,38 @@
 """Commands on the market: market, push-bars.
 
-A file of bars is read and sent a thousand bars at a time. Where a bar is wrong, none of its
-thousand is sent, and what came before it stands.
+A file of bars is read and sent a thousand bars at a time, a pipe as the bars come. Where a bar is
+wrong, none of those that would go with it is sent, and what came before stands.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import os
 import re
+import select
 import sys
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
 import hotbook as api
 from hotbook.cli import show
-from hotbook.cli.app import EXIT_USAGE, Asked, command, exit_code_of, moment_of
+from hotbook.cli.app import Asked, command, moment_of
+from hotbook.cli.endings import EXIT_USAGE, exit_code_of, interrupted, tell, wants_json
 from hotbook_shared.bar import LateBar
 from hotbook_shared.model import epoch_ms
 
 STDIN = "-"
 COLUMNS = ("trade_pair", "time", "close", "volume")
 CHUNK_BARS = 1_000
+READ_BYTES = 65_536
 TOLD_MAX = 10
 """How many of the bad rows of a thousand are named."""
 
@@ -65,17 +70,21 @@ def push_bars(asked: Asked, file: str) -> None:
     (`-`: from standard input), or .parquet with those columns, which needs polars.
 
     Times are ISO 8601 with a zone, or epoch milliseconds; a bar without a volume moves the mark
-    alone. Bars go a thousand at a time: of a thousand with a bad row none is sent, and the rows are
-    named. What was sent before stands; sending a file again repeats no bar that is older than its
-    pair's mark.
+    alone. Bars go a thousand at a time, from a pipe at once what has come: of a part with a bad row
+    none is sent, and the rows are named. What was sent before stands; sending a file again repeats
+    no bar that is older than its pair's mark.
     """
     accepted = stale = revision = 0
-    with asked.connect() as book, _rows(file) as rows, LateBar("sending") as bar:
-        while chunk := list(islice(rows, CHUNK_BARS)):
-            pushed = _send(book, chunk, sent=accepted + stale)
-            accepted, stale = accepted + pushed.accepted, stale + pushed.stale
-            revision = pushed.revision
-            bar(accepted + stale, 0)
+    with asked.connect() as book, _parts(file) as parts, LateBar("sending") as bar:
+        try:
+            for part in parts:
+                pushed = _send(book, part, sent=accepted + stale)
+                accepted, stale = accepted + pushed.accepted, stale + pushed.stale
+                revision = pushed.revision
+                bar(accepted + stale, 0)
+        except KeyboardInterrupt:
+            sent = accepted + stale
+            interrupted(f"interrupted: {show.counted(sent, 'bar')} stand", sent=sent)
     if asked.as_json:
         show.as_json(api.Pushed(revision=revision, accepted=accepted, stale=stale))
     else:
@@ -99,24 +108,27 @@ def _send(book: api.Client, chunk: list[Row], sent: int) -> api.Pushed:
         except api.InvalidArgument as error:
             wrong.append(f"{row.place}: {error.message}")
     if wrong:
-        raise _stopped(wrong, sent, EXIT_USAGE)
+        raise _stopped(api.InvalidArgument.code, wrong, sent, EXIT_USAGE)
     try:
         return book.push_bars(bars)
     except api.HotbookError as error:
         number = re.match(r"bars\[(\d+)\]", error.details.get("field", ""))
         at = f"{chunk[int(number[1])].place}: " if number else ""
-        raise _stopped([at + error.message], sent, exit_code_of(error)) from None
+        raise _stopped(error.code, [at + error.message], sent, exit_code_of(error)) from None
 
 
-def _stopped(wrong: list[str], sent: int, code: int) -> SystemExit:
+def _stopped(code: str, wrong: list[str], sent: int, exit_code: int) -> SystemExit:
     """Tells what was wrong, and what stands all the same."""
-    for line in wrong[:TOLD_MAX]:
-        click.echo(f"hotbook: {line}", err=True)
+    lines = wrong[:TOLD_MAX]
     if len(wrong) > TOLD_MAX:
-        click.echo(f"hotbook: and {len(wrong) - TOLD_MAX:,} more", err=True)
+        lines.append(f"and {len(wrong) - TOLD_MAX:,} more")
     if sent:
-        click.echo(f"hotbook: {show.counted(sent, 'bar')} before that stand", err=True)
-    return SystemExit(code)
+        lines.append(f"{show.counted(sent, 'bar')} before that stand")
+    if wants_json(sys.argv[1:]):
+        lines = ["; ".join(lines)]
+    for line in lines:
+        tell(code, line, {"sent": str(sent)})
+    return SystemExit(exit_code)
 
 
 def _bar(cells: dict[str, Any]) -> api.Bar:
@@ -155,21 +167,75 @@ def _number(value: Any, column: str) -> Decimal:
 
 
 @contextmanager
-def _rows(file: str) -> Iterator[Iterator[Row]]:
-    """The rows of a file, as they are asked for."""
+def _parts(file: str) -> Iterator[Iterator[list[Row]]]:
+    """The rows of a file, so many of them at a time as are sent together."""
     if file == STDIN:
-        yield _csv_rows(sys.stdin, "standard input")
+        lines = Piped(sys.stdin.fileno())
+        yield _as_they_come(_csv_rows(lines, "standard input"), lines)
         return
     if not os.path.isfile(file):
         raise api.InvalidArgument(f"there is no file {file}", field="file")
     if Path(file).suffix == ".parquet":
-        yield _parquet_rows(file)
+        yield _thousands(_parquet_rows(file))
         return
     with open(file, newline="", encoding="utf-8-sig") as text:
-        yield _csv_rows(text, file)
+        yield _thousands(_csv_rows(text, file))
 
 
-def _csv_rows(text: IO[str], name: str) -> Iterator[Row]:
+def _thousands(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    while part := list(islice(rows, CHUNK_BARS)):
+        yield part
+
+
+def _as_they_come(rows: Iterator[Row], lines: Piped) -> Iterator[list[Row]]:
+    """What is there, before more of it is waited for."""
+    part: list[Row] = []
+    for row in rows:
+        part.append(row)
+        if len(part) == CHUNK_BARS or lines.would_wait():
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+class Piped:
+    """The lines of a pipe, of which it can be told whether the next one has come already."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lines: deque[str] = deque()
+        self._begun = b""
+        self._has_ended = False
+        self._decode = codecs.getincrementaldecoder("utf-8-sig")().decode
+
+    def __iter__(self) -> Piped:
+        return self
+
+    def __next__(self) -> str:
+        while not self._lines and not self._has_ended:
+            self._read()
+        if not self._lines:
+            raise StopIteration
+        return self._lines.popleft()
+
+    def would_wait(self) -> bool:
+        while not self._lines and not self._has_ended:
+            if not select.select([self._descriptor], [], [], 0)[0]:
+                return True
+            self._read()
+        return False
+
+    def _read(self) -> None:
+        came = os.read(self._descriptor, READ_BYTES)
+        self._has_ended = not came
+        *whole, self._begun = (self._begun + came).split(b"\n")
+        self._lines.extend(self._decode(line + b"\n") for line in whole)
+        if self._has_ended and self._begun:
+            self._lines.append(self._decode(self._begun))
+
+
+def _csv_rows(text: Iterable[str], name: str) -> Iterator[Row]:
     lines = csv.DictReader(text, restval="")
     try:
         _check_columns(lines.fieldnames or (), name)
@@ -185,8 +251,7 @@ def _parquet_rows(file: str) -> Iterator[Row]:
     try:
         import polars
     except ModuleNotFoundError:
-        click.echo("hotbook: Parquet needs polars: pip install 'hotbook[frames]'", err=True)
-        sys.exit(1)
+        raise api.HotbookError("Parquet needs polars: pip install 'hotbook[frames]'") from None
     try:
         frame = polars.read_parquet(file)
     except (polars.exceptions.PolarsError, OSError) as error:

@@ -15,7 +15,8 @@ from rich.console import Console
 
 import hotbook as api
 from hotbook.cli import show
-from hotbook.cli.app import EXIT_PROBLEMS, Asked, command, confirm, hotbook
+from hotbook.cli.app import Asked, command, confirm, hotbook
+from hotbook.cli.endings import EXIT_PROBLEMS
 from hotbook_shared.bar import LateBar
 
 _PASS_ON = {"ignore_unknown_options": True, "help_option_names": []}
@@ -201,8 +202,7 @@ def _at_work(what: str) -> Iterator[None]:
 def _become(name: str, module: str, args: tuple[str, ...]) -> None:
     """Lets a module of the server take this process over, so that signals reach it directly."""
     if importlib.util.find_spec("hotbook_server") is None or not _has("apsw"):
-        click.echo("hotbook: serving needs more packages: pip install 'hotbook[server]'", err=True)
-        sys.exit(1)
+        raise api.HotbookError("serving needs more packages: pip install 'hotbook[server]'")
     os.environ["HOTBOOK_PROGRAM"] = f"hotbook {name}"
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", module, *args])  # noqa: S606 - our own module

@@ -11,7 +11,8 @@ import click
 
 import hotbook as api
 from hotbook.cli import show
-from hotbook.cli.app import Asked, Number, command, confirm, exit_code_of, moment_of
+from hotbook.cli.app import Asked, Number, command, confirm, moment_of
+from hotbook.cli.endings import exit_code_of, tell_error
 from hotbook_shared.bar import LateBar
 from hotbook_shared.model import OrderSource, Side, utc
 
@@ -233,7 +234,7 @@ def _show_splits(asked: Asked, made: list[api.Split | api.HotbookError], *, dry_
             columns = ("hotkey", "uuid", "parts", "by flat", "by net", "before", "after")
             show.table(columns, rows, right=columns[2:])
     for error in refused:
-        click.echo(f"hotbook: {error.message}", err=True)
+        tell_error(error)
 
 
 def _show_placed(asked: Asked, placed: api.Placed) -> None:

@@ -10,8 +10,12 @@ import msgspec
 
 import hotbook as api
 from hotbook.cli import show
-from hotbook.cli.app import EXIT_NOT_FOUND, Asked, command, confirm, exit_code_of, moment_of
+from hotbook.cli.app import Asked, command, confirm, moment_of
+from hotbook.cli.endings import exit_code_of, interrupted, tell_error
 from hotbook_shared.bar import LateBar
+
+PART = 1_000
+"""How many positions are saved in one request."""
 
 
 @command("hotkeys", "Every hotkey, with its counts.")
@@ -112,7 +116,7 @@ def save(
     else:
         click.echo(f"saved {len(saved):,} of {show.counted(len(positions), 'position')}")
     for position, error in refused:
-        click.echo(f"hotbook: {position.position_uuid}: {error.message}", err=True)
+        tell_error(error, about=position.position_uuid)
     if refused:
         sys.exit(exit_code_of(refused[0][1]))
 
@@ -141,8 +145,7 @@ def delete(
     elif existed:
         click.echo("removed 1 position")
     if not existed:
-        click.echo(f"hotbook: {hotkey} has no position {position_uuid}", err=True)
-        sys.exit(EXIT_NOT_FOUND)
+        raise api.NotFound(f"{hotkey} has no position {position_uuid}")
 
 
 def _whole_book(book: api.Client, open_only: bool, after_ms: int | None) -> list[api.Position]:
@@ -170,8 +173,7 @@ def _show_one(asked: Asked, found: api.Position | None, missing: str) -> None:
     if found is None:
         if asked.as_json:
             show.as_json(None)
-        click.echo(f"hotbook: {missing}", err=True)
-        sys.exit(EXIT_NOT_FOUND)
+        raise api.NotFound(missing)
     if asked.as_json:
         show.as_json(found)
     else:
@@ -183,10 +185,18 @@ def _save_in_parts(
 ) -> list[api.Saved | api.HotbookError]:
     answers: list[api.Saved | api.HotbookError] = []
     with LateBar("saving") as bar:
-        for start in range(0, len(positions), 1_000):
-            bar(start, len(positions))
-            part = positions[start : start + 1_000]
-            answers += book.save_many(part, replace_open=replace_open)
+        try:
+            for start in range(0, len(positions), PART):
+                bar(start, len(positions))
+                part = positions[start : start + PART]
+                answers += book.save_many(part, replace_open=replace_open)
+        except KeyboardInterrupt:
+            saved = sum(1 for answer in answers if isinstance(answer, api.Saved))
+            interrupted(
+                f"interrupted: {saved:,} of {show.counted(len(positions), 'position')} were saved, "
+                f"and perhaps some of the next {PART:,}; saving them again makes it whole",
+                saved=saved,
+            )
     return answers
 
 

@@ -6,7 +6,7 @@ not printable reaches a terminal.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal
@@ -23,6 +23,10 @@ from hotbook_shared.money import DIGITS_MAX
 UUIDS = ("uuid", "order", "campaign", "leg")
 """Columns that go over two lines, where the terminal is too narrow for all."""
 
+PART = 16_384
+WRAPPED_MAX = 2_000
+"""Of more rows than these none is wrapped or coloured, for that takes longer than asking."""
+
 STATE_STYLE = {
     api.CampaignState.FORMING: "cyan",
     api.CampaignState.ACTIVE: "green",
@@ -34,44 +38,91 @@ LEVEL_STYLE = {api.VolumeLevel.LOW: "yellow", api.VolumeLevel.HIGH: "cyan"}
 SIDE_STYLE = {api.Side.LONG: "green", api.Side.SHORT: "red"}
 
 
+class Screen(Console):
+    """A console that leaves it to the group of commands what a closed pipe means."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def as_json(value: Any) -> None:
     """Any noun, or a list of them: Decimals as texts, times as epoch milliseconds."""
-    plain = _plain(msgspec.to_builtins(value, builtin_types=(Decimal,)))
-    click.echo(msgspec.json.format(msgspec.json.encode(plain), indent=2).decode())
+    _say(msgspec.json.format(msgspec.json.encode(in_full(value)), indent=2).decode())
 
 
-def _plain(value: Any) -> Any:
-    """Decimals written out with all their places: nothing is 0.00000000, and not 0E-8."""
-    if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
+def json_line(value: Any) -> str:
+    return msgspec.json.encode(in_full(value)).decode()
+
+
+def in_full(value: Any) -> Any:
+    """A noun with all its fields, null where there is nothing, so that programs look for none in
+    vain; and Decimals written out: nothing is 0.00000000, and not 0E-8."""
+    if isinstance(value, msgspec.Struct):
+        names = zip(value.__struct_encode_fields__, value.__struct_fields__, strict=True)
+        return {told: in_full(getattr(value, name)) for told, name in names}
+    if isinstance(value, Mapping):
+        return {str(name): in_full(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
-        return list(map(_plain, value))
-    if isinstance(value, Decimal):
-        exponent = value.as_tuple().exponent
-        return f"{value:f}" if isinstance(exponent, int) and -DIGITS_MAX <= exponent <= 0 else value
-    return value
+        return list(map(in_full, value))
+    return plain(value) if isinstance(value, Decimal) else value
+
+
+def plain(number: Decimal) -> str:
+    """All its digits and no exponent, but for those of a number that would have no end of them."""
+    exponent = number.as_tuple().exponent
+    is_short = isinstance(exponent, int) and -DIGITS_MAX <= exponent <= 0
+    return f"{number:f}" if is_short else str(number)
 
 
 def table(
     columns: Sequence[str], rows: Iterable[Iterable[object]], right: Sequence[str] = ()
 ) -> None:
+    cells = [[_cell(value) for value in row] for row in rows]
+    if len(cells) > WRAPPED_MAX or not Console().is_terminal:
+        right_edges = [column in right for column in columns]
+        _padded([[Text(column) for column in columns], *cells], right_edges)
+        return
     grid = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
         edge: Literal["left", "right"] = "right" if column in right else "left"
         grid.add_column(column, justify=edge, no_wrap=column not in UUIDS, overflow="fold")
+    for row in cells:
+        grid.add_row(*row)
+    Screen().print(grid)
+
+
+def _padded(rows: Sequence[Sequence[Text]], right_edges: Sequence[bool]) -> None:
+    """Rows as wide as they are: nothing is cut, and a hundred thousand take no time to lay out."""
+    widths = [max(cell.cell_len for cell in column) for column in zip(*rows, strict=True)]
+    lines = []
     for row in rows:
-        grid.add_row(*map(_cell, row))
-    _print(grid)
+        cells = []
+        for cell, width, is_right in zip(row, widths, right_edges, strict=True):
+            blanks = " " * (width - cell.cell_len)
+            cells.append(blanks + cell.plain if is_right else cell.plain + blanks)
+        lines.append("  ".join(cells).rstrip())
+    _say("\n".join(lines))
+
+
+def _say(text: str) -> None:
+    """In parts, for an unbuffered stdout takes the first part of a large write for all of it."""
+    for start in range(0, len(text), PART):
+        click.echo(text[start : start + PART], nl=False)
+    click.echo()
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> None:
     """One thing: a name and a value a line."""
+    cells = [(_cell(name), _cell(value)) for name, value in pairs]
+    if not Console().is_terminal:
+        _padded(cells, (False, False))
+        return
     grid = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
-    for name, value in pairs:
-        grid.add_row(_cell(name), _cell(value))
-    _print(grid)
+    for name, value in cells:
+        grid.add_row(name, value)
+    Screen().print(grid)
 
 
 def positions(found: Sequence[api.Position]) -> None:
@@ -189,7 +240,9 @@ def day(at: datetime) -> str:
 
 
 def blank(value: object) -> str:
-    return "-" if value is None else str(value)
+    if value is None:
+        return "-"
+    return plain(value) if isinstance(value, Decimal) else str(value)
 
 
 def counted(count: int, noun: str) -> str:
@@ -207,17 +260,10 @@ def duration(ms: int) -> str:
 
 def _cell(value: object) -> Text:
     """A text that rich takes as it is: no markup, no control characters."""
-    return value if isinstance(value, Text) else Text(printable(str(value)))
+    if isinstance(value, Text):
+        return value
+    return Text(plain(value) if isinstance(value, Decimal) else printable(str(value)))
 
 
 def printable(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-
-
-def _print(grid: Table) -> None:
-    """As wide as the terminal; in a pipe as wide as its rows are, so that nothing is cut."""
-    console = Console()
-    if not console.is_terminal:
-        width = console.measure(grid, options=console.options.update(max_width=100_000)).maximum
-        console = Console(width=max(width, 1))
-    console.print(grid)

@@ -84,9 +84,9 @@ def _show_once(
         told_apart = ("revision", "campaigns", "market", "alerts", "status")
         show.as_json({name: getattr(seen, name) for name in told_apart})
         return
-    console = Console()
+    console = show.Screen()
     width = console.width if console.is_terminal else PIPE_WIDTH
-    Console(width=width).print(drawn(seen, width))
+    show.Screen(width=width).print(drawn(seen, width))
 
 
 def _show_live(

@@ -9,10 +9,12 @@ from typing import Any, TypeVar
 
 import click
 
+import hotbook as api
 from hotbook.cli import show
-from hotbook.cli.app import EXIT_PROBLEMS, EXIT_REFUSED, Asked, command, hotbook
+from hotbook.cli.app import Asked, command, hotbook
+from hotbook.cli.endings import EXIT_PROBLEMS, interrupted
 from hotbook.transfer.exporting import export_checkpoint, export_tree
-from hotbook.transfer.importing import import_checkpoint, import_tree
+from hotbook.transfer.importing import Interrupted, import_checkpoint, import_tree
 from hotbook.transfer.rejects import DEFAULT_NAME
 from hotbook.transfer.report import Kind, Report
 from hotbook_shared.bar import LateBar
@@ -78,14 +80,21 @@ def import_checkpoint_(asked: Asked, file: Path, **flags: Any) -> None:
 
 def _import(asked: Asked, act: Callable[..., Report], path: Path, flags: dict[str, Any]) -> None:
     with asked.connect() as book, LateBar("importing") as bar:
-        report = act(book, path, progress=bar, **flags)
+        try:
+            report = act(book, path, progress=bar, **flags)
+        except Interrupted as stop:
+            interrupted(
+                f"interrupted: {stop.saved:,} of the {show.counted(stop.read, 'position')} read so "
+                "far were saved, and perhaps some more; run it again: it saves what is missing",
+                saved=stop.saved,
+                read=stop.read,
+            )
     if asked.as_json:
         show.as_json(report)
     else:
         _show(report)
     if report.refused_by_strict:
-        click.echo("hotbook: not all is as it should be: nothing was written", err=True)
-        sys.exit(EXIT_REFUSED)
+        raise api.Refused("not all is as it should be: nothing was written")
     if not report.is_whole:
         sys.exit(EXIT_PROBLEMS)
 

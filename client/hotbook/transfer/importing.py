@@ -57,6 +57,15 @@ def import_checkpoint(
     return importer.run(strict, dry_run)
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C while something was imported. What was saved stands."""
+
+    def __init__(self, saved: int, read: int) -> None:
+        super().__init__(f"interrupted: {saved:,} of {read:,} positions that were read are saved")
+        self.saved = saved
+        self.read = read
+
+
 class _Importer:
     def __init__(
         self,
@@ -93,13 +102,16 @@ class _Importer:
         tally = Tally()
         standing = Standing(self._book, self._overwrite, tally)
         judge = Judge(tally, self._source.open_close_ms)
-        with Saver(self._book, standing, tally, aside) as saver:
-            for texts in self._texts(tally):
-                kept, rejects = judge.judge(texts)
-                for reject in rejects:
-                    saver.refuse(reject)
-                for candidate in standing.without(kept):
-                    saver.save(candidate)
+        try:
+            with Saver(self._book, standing, tally, aside) as saver:
+                for texts in self._texts(tally):
+                    kept, rejects = judge.judge(texts)
+                    for reject in rejects:
+                        saver.refuse(reject)
+                    for candidate in standing.without(kept):
+                        saver.save(candidate)
+        except KeyboardInterrupt:
+            raise Interrupted(tally.saved, tally.read) from None
         return tally
 
     def _texts(self, tally: Tally) -> Iterator[Iterator[Found]]:
