@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +19,7 @@ from hotbook import PatternType, Side
 from hotbook.cli import campaigns, legs, market, top
 from hotbook.cli.app import hotbook as command_line
 from hotbook.testing import server
-from tests.cli.test_cli import HOTBOOK, Told, at_terminal, tell
+from tests.cli.test_cli import HOTBOOK, TERMINAL_S, Told, at_terminal, surroundings, tell
 from tests.make import CLOSE_MS, OPEN_MS
 
 assert all((campaigns, legs, market, top)), "they register the commands"
