@@ -140,6 +140,7 @@ def test_statistics_leave_out_what_is_nothing(target: str, hk: str) -> None:
     assert "COMPLETED" in told
     assert "FORMING" not in told
     assert (found["won"], found["lost"], found["total_result"]) == (1, 0, "35.00000000")
+    assert "0E-8" not in run(target, "campaigns", "stats", "--pair=NONE").out
     nothing = ask(target, "campaigns", "stats", "--pair=NONE")
     assert (nothing["total"], nothing["worst_result"]) == (0, "0.00000000")
 

@@ -119,6 +119,37 @@ def test_a_picture_fits_its_terminal(width: int, height: int, many: int) -> None
         assert f"PAIR{max(going_on) % 9} " in rows[0]
 
 
+def followed_with_alerts() -> Followed:
+    """Much of everything, and a limit of risk that is near."""
+    followed = Followed("127.0.0.1:50700")
+    most = Decimal("1234567.89")
+    alert = Alert(revision=1, hotkey="hk", level="CRITICAL", risk=most, limit=most, at_ms=1)
+    made = tuple(updated(n, total_pnl=most, total_risk=most, open_count=9) for n in range(40))
+    followed.take_in(CampaignNews(revision=7, is_reload=True, campaigns=made, alerts=(alert,)))
+    return followed
+
+
+def test_a_small_screen_has_the_alerts(stocked: str) -> None:
+    """Marks give way first, then campaigns, which are counted; alerts stay, and stand above."""
+    followed = followed_with_alerts()
+    with hotbook.connect(stocked, timeout_s=TERMINAL_S) as book:
+        followed.look(book)
+    for height in (9, 14, 24):
+        lines = picture(followed, 80, height)
+        assert len(lines) <= height
+        alert = next(n for n, line in enumerate(lines) if line.startswith("CRITICAL"))
+        marks = [n for n, line in enumerate(lines) if line.startswith("mark of")]
+        assert marks == ([] if height == 9 else [alert + 2]), lines
+
+
+@pytest.mark.parametrize(("width", "line"), [(60, 2), (120, 1)])
+def test_a_narrow_heading_keeps_the_result(width: int, line: int) -> None:
+    """What all of it amounts to goes over two lines, where one is too narrow."""
+    lines = picture(followed_with_alerts(), width, 24)
+
+    assert lines[line].endswith("risk 49,382,715.60   pnl +49,382,715.60")
+
+
 def test_a_picture_stays_while_everything_is_told_anew() -> None:
     """Half a reload is not shown; what is not in it is gone when it is whole."""
     followed = Followed("a:1")

@@ -21,6 +21,8 @@ from hotbook.cli import show
 WIDE = 100
 """From so many columns on there is room for all that is told of the server and the market."""
 MARKS_MAX = 6
+CAMPAIGNS_LEAST = 3
+"""There is room for so many campaigns before there is any for marks."""
 ALERTS_MAX = 3
 SILENT_S = 2.0
 """A server that is there is heard of far more often than this."""
@@ -55,17 +57,22 @@ class Column(NamedTuple):
 
 
 def drawn(seen: Seen, width: int, height: int = EVERYTHING) -> RenderableType:
-    """The picture. What does not fit into the height is counted."""
-    marks = _marks(seen, width, MARKS_MAX if height < EVERYTHING else EVERYTHING)
+    """The picture. Campaigns that do not fit into the height are counted; marks give way to them,
+    and alerts to nothing."""
+    head = [_header(seen, width), *_sums(seen, width)]
     alerts = _alerts(seen, width)
-    below = (marks.row_count + 2 if marks.row_count else 0) + (len(alerts) + 1 if alerts else 0)
-    room = height - 4 - below
-    parts: list[RenderableType] = [_header(seen, width), _sums(seen, width), Text("")]
+    room = height - len(head) - 2 - (len(alerts) + 1 if alerts else 0)
+    most = (
+        EVERYTHING if height == EVERYTHING else max(min(room - CAMPAIGNS_LEAST - 2, MARKS_MAX), 0)
+    )
+    marks = _marks(seen, width, most)
+    room -= marks.row_count + 2 if marks.row_count else 0
+    parts: list[RenderableType] = [*head, Text("")]
     parts += _campaigns(seen, width, max(room, 1))
-    if marks.row_count:
-        parts += [Text(""), marks]
     if alerts:
         parts += [Text(""), *alerts]
+    if marks.row_count:
+        parts += [Text(""), marks]
     return Group(*parts)
 
 
@@ -98,18 +105,20 @@ def _connection(seen: Seen) -> Text:
     return Text("live", style="green")
 
 
-def _sums(seen: Seen, width: int) -> Text:
-    """What all that is shown amounts to."""
+def _sums(seen: Seen, width: int) -> list[Text]:
+    """What all that is shown amounts to: a line, or two where the screen is narrow."""
     totals = [updated.totals for updated in seen.campaigns]
     live = sum(1 for updated in seen.campaigns if updated.campaign.state.is_live)
     line = Text(f"{show.counted(len(totals), 'campaign')}, {live:,} live   legs ")
     line.append(f"{sum(t.open_count for t in totals):,} open", style="cyan")
-    line.append(f", {sum(t.closed_count for t in totals):,} closed   risk ")
-    line.append(_money(sum((t.total_risk for t in totals), Decimal(0))).plain)
-    line.append("   pnl ")
-    line.append_text(_gain(sum((t.total_pnl for t in totals), Decimal(0))))
-    line.truncate(width)
-    return line
+    line.append(f", {sum(t.closed_count for t in totals):,} closed")
+    money = Text(f"risk {_money(sum((t.total_risk for t in totals), Decimal(0))).plain}   pnl ")
+    money.append_text(_gain(sum((t.total_pnl for t in totals), Decimal(0))))
+    is_wide = line.cell_len + 3 + money.cell_len <= width
+    lines = [line.append("   ").append_text(money)] if is_wide else [line, money]
+    for one in lines:
+        one.truncate(width)
+    return lines
 
 
 # ------------------------------------------------------------------ campaigns
