@@ -198,7 +198,7 @@ def campaigns(
     trade_pair: str | None,
 ) -> Procedure[list[Campaign]]:
     """Every page of a listing; begun anew where the server forgot it in between."""
-    chosen = [states] if isinstance(states, CampaignState) else iterate(states, "states")
+    chosen = [states] if isinstance(states, str) else iterate(states, "states")
     wanted = [_state(state, "states") for state in chosen]
 
     def page(token: str) -> Call[tuple[list[Campaign], str]]:

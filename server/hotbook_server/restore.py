@@ -50,10 +50,14 @@ class Contents(msgspec.Struct, frozen=True):
     revision: int
 
 
+class NoBackup(CannotRestore):
+    """There is no file of that name."""
+
+
 def inspect_backup(backup: Path, bar: LateBar) -> Contents:
     """Reads all of a backup. Raises CannotRestore at the first thing that is wrong with it."""
     if not backup.is_file():
-        raise CannotRestore(f"there is no backup {backup}")
+        raise NoBackup(f"there is no backup {backup}")
     try:
         connection = apsw.Connection(str(backup), flags=apsw.SQLITE_OPEN_READONLY)
         try:
@@ -152,7 +156,7 @@ def _fold(store: Path) -> None:
             connection.close()
 
 
-@click.command(name="restore")
+@click.command(name="restore", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("backup", type=click.Path(path_type=Path))
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where to restore.")
 @click.option(
@@ -177,7 +181,7 @@ def main(
         if overwrite and not yes:
             _ask(contents.positions)
         kept = restore(backup, folder, overwrite=overwrite)
-    except BadSettings as error:
+    except (BadSettings, NoBackup) as error:
         _stop(str(error), EXIT_USAGE)
     except (CannotRestore, FolderInUse, StoreTooNew, JournalBroken) as error:
         _stop(str(error), EXIT_REFUSED)

@@ -44,6 +44,7 @@ def _metavar(kind: Any) -> str:
 
 @click.command(
     name="serve",
+    context_settings={"help_option_names": ["-h", "--help"]},
     params=_options(),
     epilog="Each setting is also a variable (--queue-depth-max is HOTBOOK_QUEUE_DEPTH_MAX) and a "
     "line of hotbook.toml (queue_depth_max). Flags win over variables, variables over the file.",

@@ -15,6 +15,7 @@ import pytest
 import hotbook
 from hotbook.testing import server
 from tests.cli.test_cli import HOTBOOK, QUICK, TERMINAL_S, surroundings, tell
+from tests.client.test_retry import ServerProcess, served
 from tests.make import closed, order, position
 
 
@@ -141,32 +142,52 @@ def test_a_disk_that_is_full_has_a_line_and_a_code(target: str, args: str) -> No
 # ------------------------------------------------------------------ Ctrl-C
 
 
-def interrupted(target: str, *args: str, stdin: bytes = b"") -> tuple[int, str]:
-    """Runs a command that a server which no longer moves keeps waiting, and presses Ctrl-C."""
+def interrupted(server: ServerProcess, *args: str, stdin: bytes = b"") -> tuple[int, str]:
+    """Runs a command until something is saved, puts its server to sleep, and presses Ctrl-C."""
     with subprocess.Popen(
-        [HOTBOOK, *args], env=surroundings(HOTBOOK_TARGET=target), stdin=subprocess.PIPE,
+        [HOTBOOK, *args], env=surroundings(HOTBOOK_TARGET=server.target), stdin=subprocess.PIPE,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as process:  # fmt: skip
         assert process.stdin is not None
         process.stdin.write(stdin)
         process.stdin.close()
         process.stdin = None
-        with hotbook.connect(target, timeout_s=TERMINAL_S) as book:
+        with hotbook.connect(server.target, timeout_s=TERMINAL_S) as book:
             until_s = time.monotonic() + TERMINAL_S
-            while book.status().positions < 1_000 and time.monotonic() < until_s:
-                pass
-        process.send_signal(signal.SIGINT)
+            while book.status().positions == 0:
+                assert time.monotonic() < until_s
+        with server.asleep():
+            process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=TERMINAL_S)
         return process.returncode, err.decode()
 
 
-def test_ctrl_c_says_what_was_saved() -> None:
-    """130; how many were saved by then, and that doing it again makes it whole."""
-    lines = (msgspec.json.encode(closed(f"p{number}")) for number in range(60_000))
-    with server(batch_wait_ms=200) as target:
-        code, err = interrupted(target, "save", stdin=b"\n".join(lines))
+def test_ctrl_c_says_what_was_imported(tmp_path: Path) -> None:
+    """130; how much was saved by then, and that it may be run again; which saves the rest."""
+    with server() as source, hotbook.connect(source, timeout_s=TERMINAL_S) as book:
+        book.save_many(closed(f"p{n:05}", hotkey=f"hk{n % 60}") for n in range(3_000))
+        assert tell(source, "export", "tree", str(tmp_path / "tree")).code == 0
+    command = ("import", "tree", str(tmp_path / "tree"))
+    with served(tmp_path / "served", durability="memory", batch_wait_ms=200) as process:
+        code, err = interrupted(process, *command)
+        again = tell(process.target, *command, "-o", "json")
 
     assert code == 130, err
     assert len(err.splitlines()) == 1
-    assert "of 60,000 positions were saved" in err
+    assert "run it again: it saves what is missing" in err
+    assert again.code == 0
+    report = json.loads(again.out)
+    assert report["there_already"] > 0
+    assert report["there_already"] + report["saved"] == 3_000
+
+
+def test_ctrl_c_says_what_was_saved(tmp_path: Path) -> None:
+    """130; how many were saved by then, and that doing it again makes it whole."""
+    lines = b"\n".join(msgspec.json.encode(closed(f"p{number}")) for number in range(20_000))
+    with served(tmp_path / "served", durability="memory", batch_wait_ms=200) as process:
+        code, err = interrupted(process, "save", stdin=lines)
+
+    assert code == 130, err
+    assert len(err.splitlines()) == 1
+    assert "of 20,000 positions were saved" in err
     assert "saving them again makes it whole" in err

@@ -99,6 +99,16 @@ def test_serve_help_names_every_setting() -> None:
     assert all(flag in told.out for flag in ("--queue-depth-max", "--listen", "[default: 10000]"))
 
 
+@pytest.mark.parametrize("command", ["serve", "restore", "replay", "diff", "status"])
+def test_every_command_helps_by_both_names(command: str) -> None:
+    """`-h` is `--help`, also where the server's package has the command."""
+    short, long = tell("", command, "-h"), tell("", command, "--help")
+
+    assert short == long
+    assert short.code == 0
+    assert short.out.startswith(f"Usage: hotbook {command} ")
+
+
 def test_flags_win_over_variables_over_the_file(tmp_path: Path) -> None:
     """The same names in all three places; status tells the settings in force."""
     (tmp_path / "hotbook.toml").write_text("batch_max = 3\nitems_max = 3\norders_max = 3\n")
@@ -378,6 +388,7 @@ def test_restore_refuses(kept: str, data: Path, tmp_path: Path) -> None:
     restore(good, "--overwrite", "--yes").refuses(4, "in use by another server")
     restore(good, "--overwrite").refuses(4, "pass --yes")
     restore(rubbish, into=tmp_path / "new").refuses(4, "is not a store of hotbook")
+    restore(tmp_path / "missing", into=tmp_path / "new").refuses(2, "there is no backup")
     restore(nothing, into=tmp_path / "new").refuses(4, "is not a store of hotbook")
     assert not (tmp_path / "new").exists()
     assert figures(kept) == (3, 3)

@@ -283,6 +283,7 @@ def test_a_campaign_fails_and_one_without_legs_goes(book: Client, hk: str) -> No
     with pytest.raises(hotbook.HasLegs) as refused:
         book.delete_campaign(two.campaign_id)
     assert refused.value.legs == 1
+    assert "has 1 leg, and" in refused.value.message
 
 
 def test_campaigns_are_listed_by_state_hotkey_and_pair(book: Client, hk: str) -> None:
@@ -300,7 +301,7 @@ def test_campaigns_are_listed_by_state_hotkey_and_pair(book: Client, hk: str) ->
 
     assert names() == list(range(8))
     assert names(trade_pair="P1") == [1, 3, 5, 7]
-    assert names(states=ACTIVE) == [5]
+    assert names(states=ACTIVE) == names(states="ACTIVE") == [5]
     assert names(states=[CampaignState.FAILED, ACTIVE]) == [2, 5]
     assert names(live=True, trade_pair="P0") == [6, 4, 0]
     assert names(hotkey="nobody") == []

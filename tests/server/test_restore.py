@@ -280,7 +280,8 @@ def test_a_bad_backup_is_refused(backup: Path, folder: Path, harm: Spoil, told: 
 
     done = run(backup, "--data-dir", folder, "--overwrite", "--yes")
 
-    assert done.exit_code == EXIT_REFUSED, done.output
+    missing = not backup.is_file()
+    assert done.exit_code == (EXIT_USAGE if missing else EXIT_REFUSED), done.output
     assert told in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert files(folder) == before

@@ -84,7 +84,11 @@ def push_bars(asked: Asked, file: str) -> None:
                 bar(accepted + stale, 0)
         except KeyboardInterrupt:
             sent = accepted + stale
-            interrupted(f"interrupted: {show.counted(sent, 'bar')} stand", sent=sent)
+            interrupted(
+                f"interrupted: {show.counted(sent, 'bar')} and perhaps some more were sent; run it "
+                "again: what stands is not repeated",
+                sent=sent,
+            )
     if asked.as_json:
         show.as_json(api.Pushed(revision=revision, accepted=accepted, stale=stale))
     else:

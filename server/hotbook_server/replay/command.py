@@ -41,7 +41,7 @@ class BadStrategy(Exception):
     """A strategy that cannot take part; the message says which, and why."""
 
 
-@click.command(name="replay")
+@click.command(name="replay", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("file", type=_FILE)
 @click.option(
     "-s",

@@ -105,7 +105,7 @@ def decide_transition(
     open_count = len(book.campaigns.legs_of(record.campaign_id).open)
     if ask.to == pb.CAMPAIGN_COMPLETED and open_count:
         raise HasLegs(
-            f"campaign {record.campaign_id} has {open_count} open legs: close them first",
+            f"campaign {record.campaign_id} has {_legs(open_count, 'open leg')} to be closed first",
             legs=open_count,
             campaign_id=record.campaign_id,
         )
@@ -165,6 +165,10 @@ def expiry_of(record: CampaignRecord, at_ms: int, revision: int, now_ms: int) ->
     return Change.campaign_saved(written(head, patterns, revision, now_ms))
 
 
+def _legs(count: int, noun: str = "leg") -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def decide_delete_campaign(book: Book, delete: DeleteCampaign) -> tuple[list[Change], DeleteDone]:
     """A campaign goes, if it is there, and has no legs: these are kept for ever."""
     record = book.campaigns.by_id.get(delete.campaign_id)
@@ -175,7 +179,7 @@ def decide_delete_campaign(book: Book, delete: DeleteCampaign) -> tuple[list[Cha
     legs = len(book.campaigns.legs_of(record.campaign_id).by_uuid)
     if legs:
         raise HasLegs(
-            f"campaign {record.campaign_id} has {legs} legs, which are kept for ever",
+            f"campaign {record.campaign_id} has {_legs(legs)}, and legs are kept for ever",
             legs=legs,
             campaign_id=record.campaign_id,
         )
