@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import pytest
+from rich.cells import cell_len
 
 import hotbook
 from hotbook.testing import server
@@ -207,6 +208,14 @@ def test_json_goes_back_into_save(stocked: str, empty: str, form: str, tmp_path:
         there = {p.position_uuid: content(p) for p in source.book()}
         here = {p.position_uuid: content(p) for p in copy.book()}
     assert here == ({"a": there["a"]} if count == 1 else there)
+
+
+def test_columns_line_up_in_a_pipe(strange: str) -> None:
+    """By what a terminal would show: a character of two columns counts as two."""
+    lines = tell(strange, "hotkeys").out.splitlines()
+
+    assert len(lines) == 1 + len(STRANGE)
+    assert len({cell_len(line) for line in lines}) == 1  # the last column ends at the right
 
 
 @pytest.mark.parametrize("args", [["hotkeys"], ["list", "--all"], ["get", "--", "-x", "-x"]])
