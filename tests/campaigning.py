@@ -127,7 +127,7 @@ class Campaigning:
             )  # fmt: skip
             return [Change.campaign_saved(made)]
         legs, what = self.book.campaigns.legs_of(campaign_id), self._chance.random()
-        if what < 0.25 and not legs.by_uuid:
+        if what < 0.25 and not legs:
             return [Change.campaign_removed(revision, old)]
         if what < 0.4:
             state = self._chance.choice(STATES)

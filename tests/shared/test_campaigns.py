@@ -15,7 +15,7 @@ import pytest
 from hotbook import Position, Side
 from hotbook_shared.book import Book
 from hotbook_shared.book.book import Undo
-from hotbook_shared.book.legs import NO_LEGS, Leg, Legs
+from hotbook_shared.book.legs import NO_LEGS, Legs
 from hotbook_shared.book.ordered import Ordered
 from hotbook_shared.campaign import CampaignTotals
 from hotbook_shared.pb import hotbook_pb2 as pb
@@ -243,7 +243,7 @@ def check_legs(book: Book, naive: Naive, campaign_id: str) -> None:
     legs = book.campaigns.legs_of(campaign_id)
     for held, are_open in ((legs.open, True), (legs.closed, False)):
         due = naive.legs(campaign_id, are_open=are_open)
-        assert [leg.record.position_uuid for leg in held] == [p.position_uuid for p in due]
+        assert [leg.position_uuid for leg in held] == [p.position_uuid for p in due]
     for mark in (None, *(book.marks.by_pair.get(pair) for pair in PAIRS)):
         totals = legs.totals(campaign_id, mark)
         assert (totals.open_count, totals.closed_count) == (len(legs.open), len(legs.closed))
@@ -430,8 +430,12 @@ def _harms() -> Iterator[tuple[str, Callable[[Book], object]]]:
     yield "state: one too many", lambda b: b.campaigns.by_state[pb.CAMPAIGN_FAILED].put(None, other)
     yield "hotkey: one missing", lambda b: b.campaigns.by_hotkey.pop("hk")
     yield "hotkey: one too many", lambda b: b.campaigns.by_hotkey["hk"].put(None, other)
-    yield "live: one missing", lambda b: b.campaigns.live["hk"]["BTCUSD"].pop("c1")
-    yield "live: one too many", lambda b: b.campaigns.live["hk"].update(ETHUSD={"c9": other})
+    yield "live: none", lambda b: b.campaigns.live["hk"].pop("BTCUSD")
+    yield (
+        "live: one missing",
+        lambda b: b.campaigns.live["hk"].update(BTCUSD=b.campaigns.by_id["c2"]),
+    )
+    yield "live: one too many", lambda b: b.campaigns.live["hk"].update(ETHUSD=other)
     yield "live: in another order", _touch_first
     yield "deadlines: one too many", lambda b: b.campaigns.deadlines.put(None, other)
     yield (
@@ -439,12 +443,9 @@ def _harms() -> Iterator[tuple[str, Callable[[Book], object]]]:
         lambda b: b.campaigns.deadlines.put(b.campaigns.by_id["c1"], None),
     )
     yield "legs: none", lambda b: b.campaigns.legs.clear()
-    yield "legs: by uuid", lambda b: b.campaigns.legs["c1"].by_uuid.pop("M")
     yield (
         "legs: one closed too many",
-        lambda b: b.campaigns.legs["c1"].closed.put(
-            None, Leg.of(record(closed("N", campaign_id="c1")))
-        ),
+        lambda b: b.campaigns.legs["c1"].closed.put(None, record(closed("N", campaign_id="c1"))),
     )
     yield "legs: an empty entry", lambda b: b.campaigns.legs.update(c2=Legs())
     yield "legs: their sums", lambda b: setattr(b.campaigns.legs["c1"], "sums", NO_LEGS.sums)
@@ -471,8 +472,8 @@ def _harms() -> Iterator[tuple[str, Callable[[Book], object]]]:
 
 
 def _touch_first(book: Book) -> None:
-    held = book.campaigns.live["hk"]["BTCUSD"]
-    held["c1"] = held.pop("c1")
+    held = book.campaigns.live_on_pair("hk", "BTCUSD")
+    book.campaigns.live["hk"]["BTCUSD"] = Ordered(lambda record: -record.revision, held)
 
 
 @pytest.mark.parametrize("harm", [harm for _, harm in _harms()], ids=[name for name, _ in _harms()])

@@ -32,7 +32,7 @@ from hotbook_server.rpc.guard import Call
 from hotbook_server.rpc.shape import check_request_id, check_time, expected_version
 from hotbook_server.statistics import statistics_of
 from hotbook_shared.book.campaigns import Campaigns
-from hotbook_shared.book.legs import Leg, Legs
+from hotbook_shared.book.legs import Legs
 from hotbook_shared.campaign_wire import STATE_NUMBER, statistics_to_wire, totals_to_wire
 from hotbook_shared.errors import HotbookError, NotFound
 from hotbook_shared.names import check_uuid
@@ -216,7 +216,7 @@ class CampaignsService:
         with_closed = request.include_closed or not request.HasField("include_closed")
         page = [*islice(legs_after(legs, token, with_closed=with_closed), size + 1)]
         revision = book.revision
-        records = [leg.record for leg in page[:size]]
+        records = page[:size]
         wires = await self._keeper.archive.use_all(lambda look: _wires_of(records, look))
         return raw.CampaignPositionsReply(
             revision=revision,
@@ -283,7 +283,7 @@ def campaigns_page(
 
 def legs_after(
     legs: Legs, token: tuple[bool, int, str] | None, *, with_closed: bool
-) -> Iterator[Leg]:
+) -> Iterator[Record]:
     """The open legs, then the closed ones, each by open time, from after the one of a token."""
     was_open, *key = token or (True, -1, "")
     if was_open:

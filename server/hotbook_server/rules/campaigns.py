@@ -76,8 +76,7 @@ def decide_create(
 def _check_strays(book: Book, head: pb.Campaign) -> None:
     """Positions that name a campaign before it stands become its legs: all are of its pair, and
     have the figures of legs."""
-    for leg in book.campaigns.legs_of(head.campaign_id).by_uuid.values():
-        stray = leg.record
+    for stray in book.campaigns.legs_of(head.campaign_id):
         if (stray.hotkey, stray.trade_pair) != (head.hotkey, head.trade_pair):
             raise InvalidArgument(
                 f"{stray.position_uuid} of {stray.hotkey} on {stray.trade_pair} names a campaign "
@@ -176,7 +175,7 @@ def decide_delete_campaign(book: Book, delete: DeleteCampaign) -> tuple[list[Cha
                   f"campaign {delete.campaign_id}", "campaign_id", delete.campaign_id)  # fmt: skip
     if record is None:
         return [], DeleteDone(book.revision, existed=False)
-    legs = len(book.campaigns.legs_of(record.campaign_id).by_uuid)
+    legs = len(book.campaigns.legs_of(record.campaign_id))
     if legs:
         raise HasLegs(
             f"campaign {record.campaign_id} has {_legs(legs)}, and legs are kept for ever",

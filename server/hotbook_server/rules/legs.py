@@ -68,14 +68,13 @@ def decide_close_leg(book: Book, close: CloseLeg, now_ms: int) -> tuple[list[Cha
     """A leg is closed at a price; it stays where it is, for ever."""
     campaign = campaign_of(book, close.campaign_id)
     _check_campaign_version(campaign, close.expected_version)
-    leg = book.campaigns.legs_of(campaign.campaign_id).by_uuid.get(close.position_uuid)
-    if leg is None:
+    record = book.positions.by_uuid.get(close.position_uuid)
+    if record is None or record.campaign_id != campaign.campaign_id:
         raise NotFound(
             f"campaign {campaign.campaign_id} has no leg {close.position_uuid}",
             campaign_id=campaign.campaign_id,
             position_uuid=close.position_uuid,
         )
-    record = leg.record
     if record.close_ms is not None:
         raise LegClosed(
             f"leg {record.position_uuid} was closed at {record.close_ms}",
@@ -90,7 +89,7 @@ def decide_close_leg(book: Book, close: CloseLeg, now_ms: int) -> tuple[list[Cha
             field="closed_ms",
         )
     message = message_of(record)
-    _close(message, leg, Decimal(close.exit_price), closed_ms)
+    _close(message, Leg.of(record), Decimal(close.exit_price), closed_ms)
     revision = book.revision + 1
     wire = seal(message.SerializeToString(), record.version + 1, revision, now_ms)
     made = record_from(wire)

@@ -142,7 +142,7 @@ async def list_campaign_positions(
         page_count=-(-count // size),
         position_count=count,
     )
-    ready = await records_json(source.keeper.archive, [leg.record for leg in page])
+    ready = await records_json(source.keeper.archive, list(page))
     return answer(told, told.revision, ready, "positions", ETag=_etag(record))
 
 

@@ -7,7 +7,7 @@ record and the new one, whichever they are. Nothing here is stored.
     by_id         id -> record                             the truth; GetCampaign
     by_state      state -> records in creation order       ListCampaigns, Statistics
     by_hotkey     hotkey -> records in creation order      ListCampaigns of a hotkey, Clear
-    live          hotkey -> pair -> id -> record           matching, and the limit of a hotkey
+    live          hotkey -> pair -> record, or records     matching, and the limit of a hotkey
                   FORMING and ACTIVE; the last touched last
     deadlines     live records in order of deadline        expiry
     legs          campaign -> status -> legs, and sums     CampaignPositions, totals
@@ -23,7 +23,7 @@ from decimal import Decimal
 from operator import attrgetter
 from typing import Any
 
-from hotbook_shared.book.legs import NO_LEGS, Leg, Legs
+from hotbook_shared.book.legs import NO_LEGS, NOTHING, ONE_MORE, Leg, Legs, Sums
 from hotbook_shared.book.ordered import Ordered
 from hotbook_shared.money import SUMS, ZERO, from_text
 from hotbook_shared.record import DIGEST_MASK, CampaignRecord, Record, campaign_record_from
@@ -32,8 +32,10 @@ _created = attrgetter("created")
 _due = attrgetter("deadline_ms", "created")
 
 
-def _touched(item: tuple[str, CampaignRecord]) -> int:
-    return item[1].revision
+_touched = attrgetter("revision")
+
+_Live = CampaignRecord | Ordered[CampaignRecord]
+"""The live campaigns of a hotkey on a pair: mostly one, which needs nothing around it."""
 
 
 class Campaigns:
@@ -45,7 +47,7 @@ class Campaigns:
     by_id: dict[str, CampaignRecord]
     by_state: dict[int, Ordered[CampaignRecord]]
     by_hotkey: dict[str, Ordered[CampaignRecord]]
-    live: dict[str, dict[str, dict[str, CampaignRecord]]]
+    live: dict[str, dict[str, _Live]]
     deadlines: Ordered[CampaignRecord]
     legs: dict[str, Legs]
     open_on_pair: dict[str, dict[str, int]]
@@ -76,18 +78,17 @@ class Campaigns:
 
     def live_on_pair(self, hotkey: str, trade_pair: str) -> Iterator[CampaignRecord]:
         """The live campaigns of a hotkey on a pair, the last touched first."""
-        return reversed(self.live.get(hotkey, _NONE).get(trade_pair, _NONE_LIVE).values())
+        return reversed(_several(self.live.get(hotkey, _NONE).get(trade_pair)))
 
     def live_of_hotkey(self, hotkey: str) -> list[CampaignRecord]:
         """All live campaigns of a hotkey, the last touched first."""
         held = self.live.get(hotkey, _NONE).values()
-        return sorted((r for one in held for r in one.values()),
-                      key=attrgetter("revision"), reverse=True)  # fmt: skip
+        return sorted((r for one in held for r in _several(one)), key=_touched, reverse=True)
 
     def account_of(self, hotkey: str) -> Decimal:
         """The largest account that a live campaign of the hotkey names; zero: none does."""
         held = self.live.get(hotkey, _NONE).values()
-        sizes = (from_text(r.account_size) for one in held for r in one.values())
+        sizes = (from_text(r.account_size) for one in held for r in _several(one))
         return max(sizes, default=ZERO)
 
     def overdue(self, now_ms: int) -> list[CampaignRecord]:
@@ -117,25 +118,21 @@ class Campaigns:
         live_before = old if old is not None and old.is_live else None
         live_now = new if new is not None and new.is_live else None
         self.deadlines.put(live_before, live_now)
-        if live_before is not None:
-            self._unlink_live(live_before)
-        if live_now is not None:
-            self._link_live(live_now)
+        self._put_live(live_before, live_now)
         self.digest = (self.digest + _number(new) - _number(old)) & DIGEST_MASK
         return old
 
     def put_leg(self, old: Record | None, new: Record | None) -> None:
         """A position has changed; where it was a leg, or is one, so do its campaigns' legs."""
         if old is not None and old.campaign_id:
-            legs = self.legs[old.campaign_id]
-            leg = legs.by_uuid[old.position_uuid]
-            legs.put(leg, None)
+            leg, legs = Leg.of(old), self.legs[old.campaign_id]
+            legs.remove(leg)
             self._note_leg(leg, -1)
-            if not legs.by_uuid:
+            if not legs:
                 del self.legs[old.campaign_id]
         if new is not None and new.campaign_id:
             leg, legs = Leg.of(new), self.legs.setdefault(new.campaign_id, Legs())
-            legs.put(None, leg)
+            legs.add(leg)
             self._note_leg(leg, 1)
 
     def rebuild(self, positions: Iterable[Record]) -> None:
@@ -154,14 +151,18 @@ class Campaigns:
         live = [record for record in self.by_id.values() if record.is_live]
         self.deadlines = Ordered(_due, live)
         for record in sorted(live, key=attrgetter("revision")):
-            self._link_live(record)
-        legs: dict[str, list[Leg]] = {}
+            self._put_live(None, record)
+        legs: dict[str, list[Record]] = {}
+        sums: dict[str, Sums] = {}
         for position in positions:
-            if position.campaign_id:
+            if campaign_id := position.campaign_id:
                 leg = Leg.of(position)
-                legs.setdefault(position.campaign_id, []).append(leg)
+                legs.setdefault(campaign_id, []).append(position)
+                sums[campaign_id] = sums.get(campaign_id, NOTHING).plus(leg, ONE_MORE)
                 self._note_leg(leg, 1)
-        self.legs = {campaign_id: Legs(held) for campaign_id, held in legs.items()}
+        self.legs = {
+            campaign_id: Legs(held, sums[campaign_id]) for campaign_id, held in legs.items()
+        }
 
     def copy(self) -> Campaigns:
         """Independent indexes over the same records."""
@@ -170,7 +171,10 @@ class Campaigns:
         twin.by_state = {state: held.copy() for state, held in self.by_state.items()}
         twin.by_hotkey = {hotkey: held.copy() for hotkey, held in self.by_hotkey.items()}
         twin.live = {
-            hotkey: {pair: held.copy() for pair, held in pairs.items()}
+            hotkey: {
+                pair: held.copy() if isinstance(held, Ordered) else held
+                for pair, held in pairs.items()
+            }
             for hotkey, pairs in self.live.items()
         }
         twin.deadlines = self.deadlines.copy()
@@ -180,22 +184,26 @@ class Campaigns:
         twin.digest = self.digest
         return twin
 
-    def _link_live(self, record: CampaignRecord) -> None:
+    def _put_live(self, old: CampaignRecord | None, new: CampaignRecord | None) -> None:
+        record = new or old
+        if record is None:
+            return
         pairs = self.live.setdefault(record.hotkey, {})
-        held = pairs.setdefault(record.trade_pair, {})
-        is_last = not held or next(reversed(held.values())).revision < record.revision
-        held[record.campaign_id] = record
-        if not is_last:  # a change was taken back: the order is still that of revisions
-            pairs[record.trade_pair] = dict(sorted(held.items(), key=_touched))
-
-    def _unlink_live(self, record: CampaignRecord) -> None:
-        pairs = self.live[record.hotkey]
-        held = pairs[record.trade_pair]
-        del held[record.campaign_id]
-        if not held:
+        held = pairs.get(record.trade_pair)
+        if isinstance(held, Ordered):
+            held.put(old, new)
+            if len(held) == 1:
+                pairs[record.trade_pair] = next(iter(held))
+        elif new is None:
+            assert held is old, "what is taken out stood there"
             del pairs[record.trade_pair]
             if not pairs:
                 del self.live[record.hotkey]
+        elif held is None or old is not None:
+            assert held is old, "what is taken out stood there"
+            pairs[record.trade_pair] = new
+        else:
+            pairs[record.trade_pair] = Ordered(_touched, (held, new))
 
     def _note_leg(self, leg: Leg, times: int) -> None:
         """The indexes over all campaigns' legs, once one has come (1) or gone (-1)."""
@@ -232,11 +240,11 @@ class Campaigns:
                 yield f"campaigns: {name} is not what a scan gives"
         for campaign_id in self.legs.keys() | fresh.legs.keys():
             stands, due = self.legs.get(campaign_id, NO_LEGS), fresh.legs.get(campaign_id, NO_LEGS)
-            if stands is not NO_LEGS and not stands.by_uuid:
+            if stands is not NO_LEGS and not stands:
                 yield f"campaigns: an empty entry for the legs of {campaign_id}"
             if any(
-                _plain(getattr(stands, name)) != _plain(getattr(due, name))
-                for name in ("by_uuid", "open", "closed")
+                list(map(id, getattr(stands, name))) != list(map(id, getattr(due, name)))
+                for name in ("open", "closed")
             ):
                 yield f"campaigns: the legs of {campaign_id} are not what a scan gives"
             if stands.sums != due.sums:
@@ -245,8 +253,13 @@ class Campaigns:
             yield f"the digest of the campaigns is {self.digest:032x}, not {fresh.digest:032x}"
 
 
-_NONE: dict[str, dict[str, CampaignRecord]] = {}
-_NONE_LIVE: dict[str, CampaignRecord] = {}
+_NONE: dict[str, _Live] = {}
+
+
+def _several(held: _Live | None) -> Ordered[CampaignRecord] | tuple[CampaignRecord, ...]:
+    if held is None:
+        return ()
+    return (held,) if isinstance(held, CampaignRecord) else held
 
 
 def _put_ordered(
@@ -270,14 +283,10 @@ def _plain(index: Any) -> Any:
     """An index as lists, of which order and members compare; records by what they are."""
     if isinstance(index, Ordered):
         return [_plain(item) for item in index]
-    if isinstance(index, Leg):
-        return id(index.record)
     if isinstance(index, CampaignRecord):
         return id(index)
     if isinstance(index, dict):
-        plain = {key: _plain(held) for key, held in index.items()}
-        are_records = bool(index) and isinstance(next(iter(index.values())), CampaignRecord)
-        return list(plain.items()) if are_records else plain
+        return {key: _plain(held) for key, held in index.items()}
     return index
 
 

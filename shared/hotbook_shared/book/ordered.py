@@ -60,5 +60,8 @@ class Ordered(Generic[T]):
     def __iter__(self) -> Iterator[T]:
         return iter(self._items)
 
+    def __reversed__(self) -> Iterator[T]:
+        return reversed(self._items)
+
     def __len__(self) -> int:
         return len(self._items)
