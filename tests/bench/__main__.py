@@ -134,7 +134,7 @@ WORKLOADS: dict[str, Workload] = {
     "campaign-costs": Workload(
         "What campaigns cost: a thousand patterns, and the memory of indexes",
         lambda short: campaign_costs.measure(
-            campaign_costs.Scale(1, 100, 200, 10_000) if short else campaign_costs.Scale()
+            campaign_costs.Scale(1, 100, 200, 10_000, 2_000) if short else campaign_costs.Scale()
         ),
     ),
     "totals": Workload(
