@@ -96,6 +96,28 @@ def test_the_document_says_what_a_run_ran_on_found_and_left_out() -> None:
     assert "**Skipped: Redis: it is not installed**" in text
 
 
+def test_the_document_counts_and_names_what_a_run_has_missed() -> None:
+    """How many bounds are missed is said by the run that missed them, and each with its figure."""
+    ran = report(
+        measured("slow", [4, 5, 6], "s", at_most=1),
+        measured("few", [3], "x", at_least=4),
+        measured("quick", [1], "s", at_most=2),
+        counted("positions", 12_345),
+    )
+
+    text = rewritten(f"{START}{END}", ran)
+
+    assert "Of 3 bounds 2 are missed:" in text
+    assert (
+        "- Some work: slow: 5 s, held to at most 1\n- Some work: few: 3 x, held to at least 4"
+        in text
+    )
+    assert "quick:" not in text
+    assert "All 1 bounds hold." in rewritten(
+        f"{START}{END}", report(measured("quick", [1], "s", at_most=2))
+    )
+
+
 def test_the_pictures_are_those_that_the_document_shows(tmp_path: Path) -> None:
     """Each picture in the document is a file; what an earlier run drew is gone."""
     (tmp_path / "old.svg").write_text("")

@@ -161,27 +161,28 @@ def _memory(scale: Scale) -> list[Figure]:
     size, few = scale.held, scale.held_with_legs
     alone, legged = _held(size, 0), _held(few, LEGS)
     both = legged.by_id + legged.indexes + legged.second
-    with_legs = f"with {LEGS} open legs each"
+    with_legs, of_all = f"with {LEGS} open legs each", "share of campaigns and legs"
     return [
         counted(f"a campaign's record, of {size:,}", alone.records / size, "B"),
         counted("its place by id", alone.by_id / size, "B"),
         counted("its places in the indexes", alone.indexes / size, "B"),
         counted("its places in the server's second book, by id included", alone.second / size, "B"),
-        _share("memory of the indexes", alone.indexes, alone, INDEXES_MAX_PERCENT),
-        _share("memory of the indexes and by id", alone.by_id + alone.indexes, alone,
+        _share("memory of the indexes, share of the campaigns", alone.indexes, alone,
                INDEXES_MAX_PERCENT),
-        _share("memory of both books", alone.by_id + alone.indexes + alone.second, alone),
+        _share("memory of the indexes and by id, share of the campaigns",
+               alone.by_id + alone.indexes, alone, INDEXES_MAX_PERCENT),
+        _share("memory of both books, share of the campaigns",
+               alone.by_id + alone.indexes + alone.second, alone),
         counted(f"a campaign's record and those of its {LEGS} open legs, of {few:,}",
                 legged.records / few, "B"),
         counted(f"their places in the indexes, {with_legs}", legged.indexes / few, "B"),
-        _share(f"memory of the indexes, {with_legs}", legged.indexes, legged),
-        _share(f"memory of both books, {with_legs}", both, legged),
+        _share(f"memory of the indexes, {with_legs}, {of_all}", legged.indexes, legged),
+        _share(f"memory of both books, {with_legs}, {of_all}", both, legged),
     ]  # fmt: skip
 
 
 def _share(name: str, part: int, of: Held, at_most: float | None = None) -> Figure:
-    share = 100 * part / of.records
-    return Figure(name=f"{name}, share of the records", unit="%", value=share, at_most=at_most)
+    return Figure(name=name, unit="%", value=100 * part / of.records, at_most=at_most)
 
 
 def _held(size: int, legs: int) -> Held:

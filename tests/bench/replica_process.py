@@ -14,7 +14,11 @@ from tests.bench.processes import answer, asked, resident_bytes
 
 
 class Fill(msgspec.Struct, tag=True):
-    """Begin anew, and say how long it took and what the process has gained since its start."""
+    """Begin anew, and say how long it took and what the process has gained since its start.
+
+    With these hotkeys alone, where any are named."""
+
+    hotkeys: list[str] = []
 
 
 class LookUp(msgspec.Struct, tag=True):
@@ -44,7 +48,7 @@ def _run(target: str) -> None:
         if isinstance(wanted, Fill):
             if replica is not None:
                 replica.close()
-            replica = hotbook.Replica(target, timeout_s=60)
+            replica = hotbook.Replica(target, wanted.hotkeys or None, timeout_s=60)
             gc.collect()
             started = time.perf_counter()
             replica.start()

@@ -40,7 +40,12 @@ class Report(msgspec.Struct):
 
     @property
     def missed(self) -> list[Figure]:
-        return [f for section in self.sections for f in section.figures if f.holds is False]
+        return [f for f in self.held if not f.holds]
+
+    @property
+    def held(self) -> list[Figure]:
+        """The figures that have a bound."""
+        return [f for section in self.sections for f in section.figures if f.holds is not None]
 
 
 def keep(report: Report, file: Path) -> None:
@@ -83,10 +88,28 @@ def rewritten(document: str, report: Report) -> str:
         f"Measured {report.measured_at} with hotbook {report.version} on {report.machine}.",
         f"Versions: {known}.",
         "",
+        *_missed(report),
+        "",
     ]
     for section in report.sections:
         lines += _chapter(section)
     return before + START + "\n".join(lines) + "\n" + END + after
+
+
+def _missed(report: Report) -> list[str]:
+    """How many bounds this run has missed, and which: nothing that prose could get wrong."""
+    if not report.missed:
+        return [f"All {len(report.held)} bounds hold."]
+    return [
+        f"Of {len(report.held)} bounds {len(report.missed)} are missed:",
+        "",
+        *(
+            f"- {section.title}: {f.name}: {number(f.value)} {f.unit}, held to {held_to(f)}"
+            for section in report.sections
+            for f in section.figures
+            if f.holds is False
+        ),
+    ]
 
 
 def _chapter(section: Section) -> list[str]:

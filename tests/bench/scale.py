@@ -45,8 +45,10 @@ LOOKUP, SAVES = "A lookup, by positions in the book", "Durable saves of 64 calle
 SNAPSHOT, START = "Filling a replica, by positions", "A start, by positions"
 MEMORY = "Memory beyond the wire bytes, a position"
 FOLLOW = "Following, by positions in the book"
-CONNECTING = 50_000
-"""With fewer positions, connecting and the first questions are most of filling a replica."""
+FILLED_MIN = 150_000
+"""Positions a second, into a replica."""
+NOBODY = "nobody"
+"""A hotkey without positions: entering a replica of it costs what comes before the first one."""
 
 
 class Scale(msgspec.Struct, frozen=True):
@@ -100,6 +102,15 @@ class Book:
     def fill(self, scale: Scale) -> float:
         return self.size / self._filled().seconds
 
+    def enter(self, scale: Scale) -> list[float]:
+        """What entering a replica takes that holds nothing, in as many rounds; then it is full."""
+        found = [
+            msgspec.convert(self.replica.ask(Fill([NOBODY])), Filled).seconds
+            for _ in range(scale.rounds + 1)
+        ]
+        self._filled()
+        return found[1:]
+
     def look_up(self, scale: Scale) -> float:
         return float(self.replica.ask(LookUp(self.keys, scale.lookups)))
 
@@ -144,6 +155,7 @@ def measure(scale: Scale) -> list[Figure]:
                          | {f"{b.size} save": b.save for b in books})  # fmt: skip
         for book in books:
             book.replicate(stack)
+        entered = books[0].enter(scale)
         followed = _played(scale, {f"{b.size} fill": b.fill for b in books}
                            | {f"{b.size} lookup": b.look_up for b in books}
                            | {f"{b.size} follow": b.follow for b in books})  # fmt: skip
@@ -151,6 +163,7 @@ def measure(scale: Scale) -> list[Figure]:
     return [
         *_lookups(scale, served, followed),
         *_saves(scale, served),
+        measured("entering a replica that holds nothing", entered, "ms", factor=1e3),
         *_replicas(books, followed),
         *_starts(books, starts),
         *_memory(books, starts, resident),
@@ -209,7 +222,7 @@ def _saves(scale: Scale, served: Rounds) -> list[Figure]:
 def _replicas(books: list[Book], followed: Rounds) -> list[Figure]:
     filled = [
         measured(f"snapshot to a replica, {b.size:,} positions", followed[f"{b.size} fill"],
-                 "positions/s", at_least=150_000 if b.size > CONNECTING else None,
+                 "positions/s", at_least=FILLED_MIN,
                  picture=SNAPSHOT, line="replica", x=b.size)
         for b in books
     ]  # fmt: skip
