@@ -31,6 +31,9 @@ Result = TypeVar("Result")
 
 TIMEOUT_MAX_S = 1_000_000
 CHUNK_POSITIONS = 500
+FIRST_CHUNK_POSITIONS = 100
+"""The server has nothing to do until the first chunk is made: so it is small, and each that follows
+is twice as large as the last, up to the most."""
 CHUNK_BYTES = 2 * 1024 * 1024
 
 
@@ -106,7 +109,7 @@ def chunks(positions: Iterable[Position], replace_open: bool) -> Iterator[Chunk]
     """Requests that are small enough for most servers. What cannot be sent keeps its place."""
     built(lambda: pb.SaveItem(replace_open=replace_open))
     parts: list[pb.SaveItem | InvalidArgument] = []
-    size = 0
+    size, most = 0, FIRST_CHUNK_POSITIONS
     for number, position in enumerate(iterate(positions, "positions")):
         if not isinstance(position, Position):
             raise InvalidArgument(
@@ -118,9 +121,9 @@ def chunks(positions: Iterable[Position], replace_open: bool) -> Iterator[Chunk]
         except InvalidArgument as error:
             part = error
         part_size = part.ByteSize() if isinstance(part, pb.SaveItem) else 0
-        if parts and (len(parts) >= CHUNK_POSITIONS or size + part_size > CHUNK_BYTES):
+        if parts and (len(parts) >= most or size + part_size > CHUNK_BYTES):
             yield Chunk(parts)
-            parts, size = [], 0
+            parts, size, most = [], 0, min(2 * most, CHUNK_POSITIONS)
         parts.append(part)
         size += part_size
     if parts:

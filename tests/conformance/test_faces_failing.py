@@ -33,7 +33,7 @@ from hotbook import (
     Saved,
     Unavailable,
 )
-from hotbook._calls import CHUNK_POSITIONS
+from hotbook._calls import CHUNK_POSITIONS, FIRST_CHUNK_POSITIONS
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.status import STATUS_OF
 from hotbook_shared.wire import position_to_wire
@@ -247,6 +247,21 @@ def test_what_is_too_much_is_sent_in_halves(
     assert len({request.request_id for request in sent}) == 5
 
 
+def test_a_large_save_begins_with_a_small_request(client: Client, scripted: ScriptedServer) -> None:
+    """The server has something to do at once; then requests grow, up to the most, in order."""
+    sizes = [100, 200, 400, 500, 500, 7]
+    assert (FIRST_CHUNK_POSITIONS, CHUNK_POSITIONS) == (100, 500)
+    scripted.answers("SaveMany", *[saved_all] * len(sizes))
+
+    answers = client.save_many(closed(str(number)) for number in range(sum(sizes)))
+
+    sent = [pb.SaveManyRequest.FromString(request) for request in scripted.seen["SaveMany"]]
+    assert [len(request.items) for request in sent] == sizes
+    uuids = [item.position.position_uuid for request in sent for item in request.items]
+    assert uuids == [str(number) for number in range(sum(sizes))]
+    assert len(answers) == len(uuids)
+
+
 def test_the_next_request_is_made_while_the_server_has_the_last(
     client: Client, scripted: ScriptedServer
 ) -> None:
@@ -254,8 +269,8 @@ def test_the_next_request_is_made_while_the_server_has_the_last(
     drawn = threading.Event()
 
     def positions() -> Iterator[Position]:
-        for number in range(2 * CHUNK_POSITIONS):
-            if number > CHUNK_POSITIONS:  # that one more shows that the first is full
+        for number in range(2 * FIRST_CHUNK_POSITIONS):
+            if number > FIRST_CHUNK_POSITIONS:  # that one more shows that the first is full
                 drawn.set()
             yield closed(str(number))
 
@@ -263,7 +278,9 @@ def test_the_next_request_is_made_while_the_server_has_the_last(
 
     answers = client.save_many(positions())
 
-    assert [a.version for a in answers if isinstance(a, Saved)] == [*range(CHUNK_POSITIONS)] * 2
+    assert [a.version for a in answers if isinstance(a, Saved)] == [
+        *range(FIRST_CHUNK_POSITIONS)
+    ] * 2
 
 
 def test_the_callers_own_error_comes_when_what_was_sent_is_answered(
@@ -273,7 +290,7 @@ def test_the_callers_own_error_comes_when_what_was_sent_is_answered(
     answered = []
 
     def positions() -> Iterator[Position]:
-        yield from (closed(str(number)) for number in range(CHUNK_POSITIONS + 1))
+        yield from (closed(str(number)) for number in range(FIRST_CHUNK_POSITIONS + 1))
         raise Boom
 
     def save_and_tell(request: bytes) -> Message:
@@ -293,9 +310,12 @@ def test_a_request_that_was_begun_ahead_is_tried_again(
     """With the same bytes, like any other; its answers are in their place."""
     scripted.answers("SaveMany", Unavailable("later"), saved_all, saved_all)
 
-    answers = client.save_many(closed(str(number)) for number in range(CHUNK_POSITIONS + 1))
+    answers = client.save_many(closed(str(number)) for number in range(FIRST_CHUNK_POSITIONS + 1))
 
-    assert [a.version for a in answers if isinstance(a, Saved)] == [*range(CHUNK_POSITIONS), 0]
+    assert [a.version for a in answers if isinstance(a, Saved)] == [
+        *range(FIRST_CHUNK_POSITIONS),
+        0,
+    ]
     first, again, last = scripted.seen["SaveMany"]
     assert first == again != last
 
