@@ -183,13 +183,20 @@ class Client(OrderMethods, FeedMethods, CampaignMethods, MarketMethods):
     # ---------------------------------------------------------------- operating
 
     async def clear(
-        self, hotkey: str | None = None, *, expected_count: int, timeout_s: float | None = None
+        self,
+        hotkey: str | None = None,
+        *,
+        expected_count: int,
+        expected_campaigns: int = 0,
+        timeout_s: float | None = None,
     ) -> int:
-        """Removes all positions of a hotkey, or of all (None). Returns how many.
+        """Removes all positions and campaigns of a hotkey, or of all (None). Returns how many
+        positions.
 
-        `expected_count` must be exactly what will go; otherwise CountMismatch says the number.
+        `expected_count` positions and `expected_campaigns` campaigns must be exactly what will go;
+        otherwise nothing does, and CountMismatch says both numbers.
         """
-        return await self._run(_calls.clear(hotkey, expected_count), timeout_s)
+        return await self._run(_calls.clear(hotkey, expected_count, expected_campaigns), timeout_s)
 
     async def status(self, *, timeout_s: float | None = None) -> Status:
         """What the server is, holds and does."""

@@ -250,12 +250,13 @@ def digests_at(hotkeys: Iterable[str], open_only: bool) -> Call[tuple[int, list[
     return Call("Digests", request, read)
 
 
-def clear(hotkey: str | None, expected_count: int) -> Call[int]:
+def clear(hotkey: str | None, expected_count: int, expected_campaigns: int) -> Call[int]:
     request = asked(
         pb.ClearRequest,
         hotkey=hotkey or "",
         every_hotkey=hotkey is None,
         expected_count=expected_count,
+        expected_campaigns=expected_campaigns,
         request_id=request_id(),
     )
     return Call("Clear", request, lambda m: int(m.removed))

@@ -46,10 +46,11 @@ class Delete(Command, frozen=True):
 
 
 class Clear(Command, frozen=True):
-    """Remove all positions of a hotkey, or of every hotkey where it is empty."""
+    """Remove all positions and campaigns of a hotkey, or of every hotkey where it is empty."""
 
     hotkey: str
     expected_count: int
+    expected_campaigns: int = 0
 
 
 class PlaceOrder(Command, frozen=True):
@@ -185,6 +186,7 @@ class DeleteDone(Outcome, frozen=True, tag=2, array_like=True):
 
 class ClearDone(Outcome, frozen=True, tag=3, array_like=True):
     removed: int
+    campaigns: int = 0
 
 
 class RefusedOutcome(Outcome, frozen=True, tag=4, array_like=True):

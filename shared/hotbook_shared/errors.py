@@ -109,6 +109,11 @@ class CountMismatch(Refused):
         """How many positions would go."""
         return int(self.details["actual_count"])
 
+    @property
+    def actual_campaigns(self) -> int:
+        """How many campaigns would go."""
+        return int(self.details["actual_campaigns"])
+
 
 class RequestReused(Refused):
     code = "REQUEST_REUSED"

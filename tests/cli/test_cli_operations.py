@@ -442,10 +442,31 @@ def test_clear_with_yes(kept: str) -> None:
     assert tell(kept, "clear", "nobody", "--yes") == (0, "removed 0 positions\n", "")
     told = tell(kept, "clear", "hk", "--yes", "-o", "json")
 
-    assert (told.code, json.loads(told.out)) == (0, {"removed": 2})
+    assert (told.code, json.loads(told.out)) == (0, {"removed": 2, "removed_campaigns": 0})
     assert told.err == f"This removes 2 positions (1 open) of hk from {kept}.\n"
     assert tell(kept, "clear", "--all", "--yes").out == "removed 1 position\n"
     assert figures(kept)[0] == 0
+
+
+def test_clear_counts_campaigns(kept: str) -> None:
+    """Campaigns are counted, asked about and told like positions, also where there are no others:
+    then their number is what is typed."""
+    with hotbook.connect(kept, timeout_s=10) as book:
+        for hotkey, pair in (("hk", "BTCUSD"), ("hk", "ETHUSD"), ("planner", "BTCUSD")):
+            book.create_campaign(hotkey, pair)
+
+    code, seen, _ = at_terminal(
+        kept, HOTBOOK, "clear", "planner", types=("Type 1 to go on", b"1\n")
+    )
+    assert code == 0, seen
+    assert f"This removes 1 campaign of planner from {kept}." in seen
+    assert "removed 0 positions and 1 campaign" in seen
+
+    asked = f"This removes 3 positions (2 open) and 2 campaigns of all hotkeys from {kept}.\n"
+    told = tell(kept, "clear", "--all", "--yes")
+    assert told == (0, "removed 3 positions and 2 campaigns\n", asked)
+    with hotbook.connect(kept, timeout_s=10) as book:
+        assert (book.campaigns(), list(book.book())) == ([], [])
 
 
 def test_restore_over_a_store(tmp_path: Path, data: Path) -> None:

@@ -400,6 +400,21 @@ def test_a_clear_removes_exactly_what_was_counted(book: Client) -> None:
     assert list(book.book()) == []
 
 
+def test_a_clear_removes_exactly_the_campaigns_that_were_counted(book: Client) -> None:
+    """Campaigns that nobody counted stay, and both true numbers are told; counted, they go."""
+    for number in range(3):
+        book.create_campaign("planner", f"P{number}")
+
+    for said in (0, 2, 4):
+        with pytest.raises(CountMismatch) as refused:
+            book.clear("planner", expected_count=0, expected_campaigns=said)
+        assert (refused.value.actual_count, refused.value.actual_campaigns) == (0, 3)
+    assert len(book.campaigns(hotkey="planner")) == 3
+
+    assert book.clear("planner", expected_count=0, expected_campaigns=3) == 0
+    assert book.campaigns(hotkey="planner") == []
+
+
 def test_status_verify_rebuild_and_reload_agree(book: Client) -> None:
     """All four tell of the same book; a sound one is ok, and nothing differs from the disk."""
     book.save_many([*closed_ones("a", 5), of("a", "open"), of("b", "open")])

@@ -301,7 +301,8 @@ def test_suspended_pairs_are_closed(alone: PositionManagerClient) -> None:
 
 
 def test_clearing_is_for_tests(old: PositionManagerClient, alone: PositionManagerClient) -> None:
-    """Refused without running_unit_tests; with it one hotkey goes, or all."""
+    """Refused without running_unit_tests; with it one hotkey goes, or all, campaigns too."""
+    book = alone._book
     for clear in (old.clear_all_miner_positions, old.clear_all_miner_positions_and_disk):
         with pytest.raises(Unsupported, match="running_unit_tests"):
             clear()
@@ -313,8 +314,10 @@ def test_clearing_is_for_tests(old: PositionManagerClient, alone: PositionManage
     alone.clear_all_miner_positions_and_disk("unknown")
     assert alone.get_all_hotkeys() == ["a", "c"]
     for clear in (alone.clear_all_miner_positions, alone.clear_all_miner_positions_and_disk):
+        book.create_campaign("planner", "BTCUSD")
         clear()
         assert alone.get_all_hotkeys() == []
+        assert book.campaigns() == []
         alone.save_miner_position(fields_of("a"))
 
 

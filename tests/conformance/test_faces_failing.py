@@ -108,7 +108,7 @@ KINDS = [kind for kind in STATUS_OF if kind not in (Unavailable, DeadlineExceede
 def details_of(kind: type[HotbookError]) -> dict[str, str]:
     """Details with a value in each: what the properties of the errors read is there."""
     names = ("open_uuid", "position_uuid", "field", "item", "current_state", "asked_state")
-    numbers = ("current_version", "actual_count", "remaining_ms", "legs")
+    numbers = ("current_version", "actual_count", "actual_campaigns", "remaining_ms", "legs")
     return {"code": kind.code, **dict.fromkeys(names, "x"), **dict.fromkeys(numbers, "7")}
 
 

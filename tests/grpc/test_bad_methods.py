@@ -93,6 +93,7 @@ USES: dict[str, list[Use]] = {
     "clear": [
         lambda book, bad: book.clear(bad, expected_count=0),
         lambda book, bad: book.clear("hk", expected_count=bad),
+        lambda book, bad: book.clear("hk", expected_count=0, expected_campaigns=bad),
     ],
     "place_order": [
         lambda book, bad: book.place_order(bad, "T", order()),

@@ -86,7 +86,7 @@ def some_history(served: Served, book: hotbook.Client) -> int:
         stub.DeleteCampaign(pb.DeleteCampaignRequest(campaign_id="c2"))
     book.save(position("b", hotkey="bob"))
     book.save(closed("d", hotkey="cid"))
-    book.clear("cid", expected_count=1)
+    book.clear("cid", expected_count=1, expected_campaigns=1)
     mark_of(served, "BTCUSD", "66000.5")
     return book.status().revision
 

@@ -77,12 +77,18 @@ class NaiveBook:
     def clear(self, asked: Clear) -> int:
         """Clears a hotkey, or everything where it is empty."""
         count = self.count(asked.hotkey)
-        if count != asked.expected_count:
+        if (count, self.campaign_count(asked.hotkey)) != (
+            asked.expected_count, asked.expected_campaigns
+        ):  # fmt: skip
             raise Refusal("COUNT_MISMATCH")
         self.stands = [(p, v) for p, v in self.stands if asked.hotkey not in ("", p.hotkey)]
         return count
 
     # ---------------------------------------------------------------- questions
+
+    def campaign_count(self, hotkey: str) -> int:
+        """None: this list has positions alone."""
+        return 0
 
     def count(self, hotkey: str) -> int:
         return sum(hotkey in ("", p.hotkey) for p, _ in self.stands)

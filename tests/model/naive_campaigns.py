@@ -155,6 +155,9 @@ class NaiveCampaigns(NaiveOrders):
         self.plans = [p for p in self.plans if asked.hotkey not in ("", p.key[0])]
         return count
 
+    def campaign_count(self, hotkey: str) -> int:
+        return sum(hotkey in ("", p.key[0]) for p in self.plans)
+
     def _saved_by_hand(self, old: Position | None, uuid: str) -> None:
         stands = self.of_uuid(uuid)
         assert stands is not None

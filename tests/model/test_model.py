@@ -154,9 +154,13 @@ class BookMachine(RuleBasedStateMachine):
 
         return self.loop.run_until_complete(submit())
 
-    @rule(hotkey=st.sampled_from(("", *HOTKEYS)), off=st.sampled_from([0, 0, 1]))
-    def clear(self, hotkey: str, off: int) -> None:
-        self.ask([Clear(hotkey, self.naive.count(hotkey) + off)])
+    @rule(
+        hotkey=st.sampled_from(("", *HOTKEYS)),
+        off=st.sampled_from([(0, 0), (0, 0), (1, 0), (0, 1)]),
+    )
+    def clear(self, hotkey: str, off: tuple[int, int]) -> None:
+        counts = self.naive.count(hotkey), self.naive.campaign_count(hotkey)
+        self.ask([Clear(hotkey, counts[0] + off[0], counts[1] + off[1])])
 
     @rule()
     def split_all(self) -> None:

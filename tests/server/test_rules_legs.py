@@ -9,13 +9,14 @@ from fractions import Fraction
 import pytest
 from msgspec.structs import replace
 
-from hotbook_server.commands import Clear, Command, Delete, DeleteCampaign, Save
+from hotbook_server.commands import Clear, ClearDone, Command, Delete, DeleteCampaign, Save
 from hotbook_server.rpc import shape
 from hotbook_server.rules.standing import message_of
 from hotbook_shared.campaign import CampaignTotals
 from hotbook_shared.errors import (
     AlreadyExists,
     CampaignEnded,
+    CountMismatch,
     HasLegs,
     InvalidArgument,
     LegClosed,
@@ -211,10 +212,28 @@ def test_a_clear_takes_campaigns_with_it(desk: Desk) -> None:
     """Of the hotkey alone, and also where it has campaigns and no position."""
     desk.ask(create("other", hotkey="else"))
     desk.ask(OPEN_LEG)
-    desk.ask(Clear("hk", 1))
+    desk.ask(Clear("hk", 1, 1))
     assert set(desk.book.campaigns.by_id) == {"other"}
-    desk.ask(Clear("else", 0))
+    desk.ask(Clear("else", 0, 1))
     assert not desk.book.campaigns.by_id
+
+
+@pytest.mark.parametrize("hotkey", ["hk", ""])
+@pytest.mark.parametrize("said", [(1, 0), (1, 1), (1, 3), (0, 2), (0, 0)])
+def test_a_clear_needs_both_counts(desk: Desk, hotkey: str, said: tuple[int, int]) -> None:
+    """Positions or campaigns that nobody counted stay: both numbers are told, nothing changes."""
+    desk.ask(create("c2"))
+    desk.ask(OPEN_LEG)
+
+    refused = desk.refusal(Clear(hotkey, *said))
+
+    assert isinstance(refused, CountMismatch)
+    assert (refused.actual_count, refused.actual_campaigns) == (1, 2)
+    assert (refused.details["expected_count"], refused.details["expected_campaigns"]) == (
+        str(said[0]), str(said[1])
+    )  # fmt: skip
+    assert set(desk.book.campaigns.by_id) == {"c1", "c2"}
+    assert desk.ask(Clear(hotkey, 1, 2)) == ClearDone(desk.book.revision, 1, 2)
 
 
 def test_risk_is_limited_for_a_campaign_and_a_hotkey() -> None:

@@ -88,30 +88,40 @@ def _show_calls(figures: Mapping[str, float]) -> None:
     show.table(columns, rows, right=columns[1:])
 
 
-@command("clear", "Removes all positions of a hotkey.", timeout_s=60)
+@command("clear", "Removes all positions and campaigns of a hotkey.", timeout_s=60)
 @click.argument("hotkey", required=False)
 @click.option("--all", "everyone", is_flag=True, help="Every hotkey; the whole book.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def clear(asked: Asked, hotkey: str | None, everyone: bool, yes: bool) -> None:
-    """Removes all positions of a HOTKEY, or of all, for good.
+    """Removes all positions and campaigns of a HOTKEY, or of all, for good.
 
-    Says how many will go and wants their number typed, or --yes. Should the number change
-    meanwhile, nothing is removed.
+    Says how many will go and wants the number of positions typed (where there are none, that of
+    campaigns), or --yes. Should either number change meanwhile, nothing is removed.
     """
     if everyone == (hotkey is not None):
         raise click.UsageError("name a HOTKEY, or pass --all")
     with asked.connect() as book:
         held = [counts for counts in book.hotkeys() if everyone or counts.hotkey == hotkey]
         count, opened = sum(h.positions for h in held), sum(h.open_positions for h in held)
-        if count:
+        campaigns = book.campaign_statistics(hotkey=hotkey).total
+        if count or campaigns:
+            positions = f"{show.counted(count, 'position')} ({opened:,} open)"
             whose = f"all {show.counted(len(held), 'hotkey')}" if everyone else str(hotkey)
-            what = f"{show.counted(count, 'position')} ({opened:,} open) of {whose}"
-            confirm(f"This removes {what} from {asked.target}.", count, yes)
-        removed = book.clear(hotkey, expected_count=count) if count else 0
+            if everyone and campaigns:  # some may have campaigns alone, and are not counted here
+                whose = "all hotkeys"
+            what = _both(positions if count else "", campaigns)
+            confirm(f"This removes {what} of {whose} from {asked.target}.", count or campaigns, yes)
+            book.clear(hotkey, expected_count=count, expected_campaigns=campaigns)
     if asked.as_json:
-        show.as_json({"removed": removed})
+        show.as_json({"removed": count, "removed_campaigns": campaigns})
     else:
-        click.echo(f"removed {show.counted(removed, 'position')}")
+        click.echo(f"removed {_both(show.counted(count, 'position'), campaigns)}")
+
+
+def _both(positions: str, campaigns: int) -> str:
+    """What a clear is about; campaigns are named where there are some."""
+    named = show.counted(campaigns, "campaign") if campaigns else ""
+    return " and ".join(part for part in (positions, named) if part)
 
 
 @command("verify", "Checks indexes, digest and store.", timeout_s=600)

@@ -348,7 +348,8 @@ class PositionManagerClient:
             )
         hotkeys = self._book.hotkeys()
         count = sum(held.positions for held in hotkeys if hotkey in (None, held.hotkey))
-        self._book.clear(hotkey, expected_count=count)
+        campaigns = self._book.campaign_statistics(hotkey=hotkey).total
+        self._book.clear(hotkey, expected_count=count, expected_campaigns=campaigns)
 
 
 def _place_in_listing(position: hotbook.Position) -> tuple[Any, ...]:

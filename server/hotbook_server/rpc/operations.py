@@ -49,16 +49,19 @@ class OperationsService:
         if request.hotkey:
             check_hotkey(request.hotkey)
         outcome = await self._engine.submit(
-            Clear(request.hotkey, request.expected_count),
+            Clear(request.hotkey, request.expected_count, request.expected_campaigns),
             request_key(request.request_id, call.method, call.body),
             timeout_s=call.timeout_s,
             size=len(call.body),
         )
         assert isinstance(outcome, ClearDone)
         log.info("cleared", hotkey=request.hotkey or "all", removed=outcome.removed,
-                 correlation_id=call.correlation_id)  # fmt: skip
+                 campaigns=outcome.campaigns, correlation_id=call.correlation_id)  # fmt: skip
         return pb.ClearReply(
-            revision=outcome.revision, removed=outcome.removed, durability=self._durability
+            revision=outcome.revision,
+            removed=outcome.removed,
+            removed_campaigns=outcome.campaigns,
+            durability=self._durability,
         ).SerializeToString()
 
     async def status(self, request: pb.StatusRequest, call: Call) -> bytes:  # noqa: ARG002

@@ -53,22 +53,28 @@ def decide_delete(book: Book, delete: Delete) -> tuple[list[Change], DeleteDone]
 
 
 def decide_clear(book: Book, clear: Clear) -> tuple[list[Change], ClearDone]:
-    """All positions of a hotkey go, or of every hotkey, if they are as many as was said."""
-    held = book.positions.by_uuid
+    """All positions and campaigns of a hotkey go, or of every hotkey, if both are as many as was
+    said."""
     if clear.hotkey:
-        held = book.positions.by_hotkey.get(clear.hotkey, {})
-    if len(held) != clear.expected_count:
-        whose = clear.hotkey or "the book"
+        positions = len(book.positions.by_hotkey.get(clear.hotkey, ()))
+        campaigns = len(book.campaigns.by_hotkey.get(clear.hotkey, ()))
+    else:
+        positions, campaigns = len(book.positions.by_uuid), len(book.campaigns.by_id)
+    if (positions, campaigns) != (clear.expected_count, clear.expected_campaigns):
         raise CountMismatch(
-            f"{whose} holds {len(held)} positions, not {clear.expected_count}: nothing was cleared",
-            actual_count=len(held),
+            f"{clear.hotkey or 'the book'} holds {positions} positions and {campaigns} campaigns, "
+            f"not {clear.expected_count} and {clear.expected_campaigns}: nothing was cleared; look "
+            "at what stands there, then give both of its numbers",
+            actual_count=positions,
             expected_count=clear.expected_count,
+            actual_campaigns=campaigns,
+            expected_campaigns=clear.expected_campaigns,
         )
-    campaigns = book.campaigns.by_hotkey if clear.hotkey else book.campaigns.by_id
-    if not held and not (clear.hotkey in campaigns if clear.hotkey else campaigns):
+    if not positions and not campaigns:
         return [], ClearDone(book.revision, 0)
     revision = book.revision + 1
-    return [Change.cleared(revision, clear.hotkey)], ClearDone(revision, len(held))
+    cleared = Change.cleared(revision, clear.hotkey)
+    return [cleared], ClearDone(revision, positions, campaigns)
 
 
 def _rival(book: Book, save: Save) -> Record | None:

@@ -795,26 +795,30 @@ class SplitStatsReply(_message.Message):
     def __init__(self, positions: _Optional[int] = ..., parts: _Optional[int] = ..., closed_by_flat: _Optional[int] = ..., closed_by_net: _Optional[int] = ..., return_before: _Optional[str] = ..., return_after: _Optional[str] = ...) -> None: ...
 
 class ClearRequest(_message.Message):
-    __slots__ = ("hotkey", "every_hotkey", "expected_count", "request_id")
+    __slots__ = ("hotkey", "every_hotkey", "expected_count", "request_id", "expected_campaigns")
     HOTKEY_FIELD_NUMBER: _ClassVar[int]
     EVERY_HOTKEY_FIELD_NUMBER: _ClassVar[int]
     EXPECTED_COUNT_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_CAMPAIGNS_FIELD_NUMBER: _ClassVar[int]
     hotkey: str
     every_hotkey: bool
     expected_count: int
     request_id: str
-    def __init__(self, hotkey: _Optional[str] = ..., every_hotkey: _Optional[bool] = ..., expected_count: _Optional[int] = ..., request_id: _Optional[str] = ...) -> None: ...
+    expected_campaigns: int
+    def __init__(self, hotkey: _Optional[str] = ..., every_hotkey: _Optional[bool] = ..., expected_count: _Optional[int] = ..., request_id: _Optional[str] = ..., expected_campaigns: _Optional[int] = ...) -> None: ...
 
 class ClearReply(_message.Message):
-    __slots__ = ("revision", "removed", "durability")
+    __slots__ = ("revision", "removed", "durability", "removed_campaigns")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     REMOVED_FIELD_NUMBER: _ClassVar[int]
     DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_CAMPAIGNS_FIELD_NUMBER: _ClassVar[int]
     revision: int
     removed: int
     durability: Durability
-    def __init__(self, revision: _Optional[int] = ..., removed: _Optional[int] = ..., durability: _Optional[_Union[Durability, str]] = ...) -> None: ...
+    removed_campaigns: int
+    def __init__(self, revision: _Optional[int] = ..., removed: _Optional[int] = ..., durability: _Optional[_Union[Durability, str]] = ..., removed_campaigns: _Optional[int] = ...) -> None: ...
 
 class StatusRequest(_message.Message):
     __slots__ = ()

@@ -1035,7 +1035,8 @@ class OperationsServicer:
     """
 
     def Clear(self, request, context):
-        """Removes all positions of one hotkey, or of all, if they are exactly as many as the caller says.
+        """Removes all positions and campaigns of one hotkey, or of all, if both are exactly as many as the
+        caller says.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
