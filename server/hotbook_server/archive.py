@@ -28,10 +28,10 @@ import msgspec
 from hotbook_server.journal.base import DiskIsFull, Journal, JournalBroken, RowDamaged
 from hotbook_server.logs import log
 from hotbook_server.lru import Lru
-from hotbook_shared.book.book import Undo
+from hotbook_shared.book.book import Cleared, Undo
 from hotbook_shared.errors import FellBehind, HotbookError, Unreadable
 from hotbook_shared.pb import hotbook_pb2 as pb
-from hotbook_shared.record import Change, ChangeKind, Record, hold
+from hotbook_shared.record import Change, Record, hold
 
 _T = TypeVar("_T")
 Look = Callable[[Record], bytes]
@@ -177,7 +177,7 @@ class Archive:
         if victim is not None:
             hold(victim, Away.of(self._journal, victim.wire))
 
-    def let_go(self, change: Change, undo: Undo) -> None:
+    def let_go(self, undo: Undo) -> None:
         """A change has been decided: what it replaces or removes will soon be in no row.
 
         What a clear removes is not read first: it may be a million.
@@ -185,22 +185,30 @@ class Archive:
         if self._kept is None:
             return
         for _, _, old in undo:
-            if not isinstance(old, Record) or old.is_open:
-                continue
-            self._kept.discard(old.digest)
-            if change.kind is not ChangeKind.CLEARED:
+            if isinstance(old, Cleared):
+                self._leave(old)
+            elif isinstance(old, Record) and not old.is_open:
+                self._kept.discard(old.digest)
                 with contextlib.suppress(HotbookError):  # it was told; saving over it mends it
                     hold(old, old.wire)
+
+    def _leave(self, cleared: Cleared) -> None:
+        assert self._kept is not None
+        if cleared.whole is not None:
+            self._kept.discard_all()
+        for record in cleared.records:
+            self._kept.discard(record.digest)
 
     def take_back(self, undo: Undo, revision: int) -> None:
         """Changes were taken back: what the store had at a revision may go away again."""
         if self._kept is None:
             return
         for _, _, old in undo:
-            if isinstance(old, Record) and old.revision <= revision:
-                held: object = old.held
-                if type(held) is bytes:
-                    self.admit(old)
+            for one in old.positions if isinstance(old, Cleared) else (old,):
+                if isinstance(one, Record) and one.revision <= revision:
+                    held: object = one.held
+                    if type(held) is bytes:
+                        self.admit(one)
 
     def take_in(self, changes: Iterable[Change], stands: Mapping[str, Record]) -> None:
         """Changes are in the store and in the book; what they made may go away, if it stands."""

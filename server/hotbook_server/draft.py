@@ -77,12 +77,12 @@ class Draft:
         self._terms = terms
         self._archive = archive
         self._start = ahead.revision
-        self._undo: Undo = []
+        self.undo: Undo = []
 
     async def decide(self, command: Command) -> AnyOutcome:
         """One command: what it changes is applied ahead. A refusal is an outcome like others, a bug
         in a rule as well."""
-        revision, changed, undone = self._ahead.revision, len(self.changes), len(self._undo)
+        revision, changed, undone = self._ahead.revision, len(self.changes), len(self.undo)
         try:
             if isinstance(command, SaveMany):
                 outcome = await self._decide_many(command)
@@ -108,21 +108,21 @@ class Draft:
 
     def take_back(self) -> None:
         """Takes all of the draft from the book ahead."""
-        self._ahead.revert(self._undo, self._start)
-        self._archive.take_back(self._undo, self._start)
+        self._ahead.revert(self.undo, self._start)
+        self._archive.take_back(self.undo, self._start)
 
     def _take_back_to(self, revision: int, changed: int, undone: int) -> None:
         """Takes back what was done since the book ahead stood so."""
-        self._ahead.revert(self._undo[undone:], revision)
-        self._archive.take_back(self._undo[undone:], self._start)
-        del self.changes[changed:], self._undo[undone:]
+        self._ahead.revert(self.undo[undone:], revision)
+        self._archive.take_back(self.undo[undone:], self._start)
+        del self.changes[changed:], self.undo[undone:]
 
     def _decide_one(self, command: Command) -> AnyOutcome:
         made, outcome = self._made_of(command)
         for change in made:
             undo = self._applied(change)
-            self._undo += undo
-            self._archive.let_go(change, undo)
+            self.undo += undo
+            self._archive.let_go(undo)
         self.changes += made
         return self._with_totals(outcome) if isinstance(outcome, LegDone) else outcome
 

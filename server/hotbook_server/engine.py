@@ -48,6 +48,7 @@ from hotbook_server.logs import log
 from hotbook_server.requests import RequestKey, Requests
 from hotbook_server.telemetry import Telemetry
 from hotbook_shared.book import Book
+from hotbook_shared.book.book import Cleared, cleared_in
 from hotbook_shared.errors import (
     DeadlineExceeded,
     DiskFull,
@@ -59,6 +60,7 @@ from hotbook_shared.errors import (
     Unreadable,
 )
 from hotbook_shared.model import Durability
+from hotbook_shared.record import ChangeKind
 
 _T = TypeVar("_T")
 
@@ -264,8 +266,7 @@ class Engine(Keeper):
             self._refuse_for_room(answers, error)
             return
         self._step("journaled")
-        for change in draft.changes:
-            self.book.apply(change)
+        self._apply(draft)
         if draft.changes:
             self.feed.publish(
                 draft.changes, self._mark(), self.book.digest, at_once=self.archive.is_bounded
@@ -279,6 +280,18 @@ class Engine(Keeper):
             self.intake.land(ticket)
             ticket.answer(outcome)
         self._step("answered")
+
+    def _apply(self, draft: Draft) -> None:
+        """Lets readers see what is in the journal."""
+        cleared: list[Cleared] = []
+        for change in draft.changes:
+            undo = self.book.apply(change)
+            if change.kind is ChangeKind.CLEARED:
+                cleared += cleared_in(undo)
+        if cleared:
+            cleared += cleared_in(draft.undo)
+        for one in cleared:  # on a thread, for it may be a million records
+            asyncio.get_running_loop().run_in_executor(None, one.let_go)
 
     async def _journal(
         self, draft: Draft, kept: list[tuple[KeptRequest, bytes]], now_ms: int

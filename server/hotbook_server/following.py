@@ -24,6 +24,7 @@ from hotbook_server.keeper import Keeper, has_problems
 from hotbook_server.logs import log
 from hotbook_shared.answers import trade_pair_from_wire
 from hotbook_shared.book import Book
+from hotbook_shared.book.book import Cleared
 from hotbook_shared.errors import ReadOnly, Unavailable
 from hotbook_shared.following import Follower
 from hotbook_shared.pairs import Pairs
@@ -50,7 +51,7 @@ class Following(Keeper):
         super().__init__(settings, MemoryJournal(), clock)
         assert settings.follow is not None
         self.leader = settings.follow
-        self._follower = Follower()
+        self._follower = Follower(let_go=_free)
         self._book_id = ""
         self._channel = grpc.aio.insecure_channel(self.leader, options=OPTIONS)
         self._filled = asyncio.Event()
@@ -229,3 +230,8 @@ class Following(Keeper):
         if not self._is_connected:
             self._is_connected = True
             log.info("following", leader=self.leader)
+
+
+def _free(cleared: Cleared) -> None:
+    """On a thread, for it may be a million records."""
+    asyncio.get_running_loop().run_in_executor(None, cleared.let_go)

@@ -51,3 +51,6 @@ class Lru(Generic[K, V]):
 
     def discard(self, key: K) -> None:
         self._held.pop(key, None)
+
+    def discard_all(self) -> None:
+        self._held = OrderedDict()

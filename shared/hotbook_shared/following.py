@@ -6,13 +6,13 @@ book by it: a snapshot, then changes, the same that the server applied, by the s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 
 from hotbook_shared.book import Book, Picture
-from hotbook_shared.book.book import Undo
+from hotbook_shared.book.book import Cleared, Undo, cleared_in
 from hotbook_shared.pb import hotbook_pb2 as pb
 from hotbook_shared.pb import records_pb2 as raw
 from hotbook_shared.record import (
@@ -182,7 +182,9 @@ class Follower:
         *,
         open_only: bool = False,
         heartbeat_ms: int = HEARTBEAT_MS,
+        let_go: Callable[[Cleared], object] = Cleared.let_go,
     ) -> None:
+        """`let_go` frees what a clear has taken away; on a thread, for one who has others wait."""
         self.cursor = Cursor(
             hotkeys, open_only=open_only, with_snapshot=True, heartbeat_ms=heartbeat_ms
         )
@@ -195,6 +197,7 @@ class Follower:
         """The last revision at which the sender's digest of the whole book was ours."""
         self._is_whole = not self.cursor.hotkeys and not open_only
         self._snapshot = Snapshot()
+        self._let_go = let_go
 
     def take_in(self, frame: raw.WatchFrame) -> list[Change] | None:
         """Lets a frame have its effect. Returns its changes; None where the book is another now.
@@ -257,6 +260,8 @@ class Follower:
         except Exception:
             self.book.revert(undo, before)
             raise
+        for cleared in cleared_in(undo):
+            self._let_go(cleared)
         return changes
 
     def _change(self, sent: raw.Change) -> Change:

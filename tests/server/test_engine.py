@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from hotbook_server.commands import Delete, RefusedOutcome, SaveDone, SaveMany, SaveManyDone
+from hotbook_server.commands import Clear, Delete, RefusedOutcome, SaveDone, SaveMany, SaveManyDone
 from hotbook_server.engine import Engine
 from hotbook_server.journal.base import Batch, DiskIsFull, JournalBroken
 from hotbook_server.journal.memory import MemoryJournal
 from hotbook_server.requests import RequestKey
 from hotbook_shared.book import Book
+from hotbook_shared.book.book import Cleared
 from hotbook_shared.errors import (
     AlreadyOpen,
     DeadlineExceeded,
@@ -24,7 +26,7 @@ from hotbook_shared.errors import (
     Unavailable,
 )
 from hotbook_shared.pb import hotbook_pb2 as pb
-from hotbook_shared.record import Change
+from hotbook_shared.record import Change, Record
 from tests.conftest import FakeClock, StartEngine
 from tests.make import campaign_record, closed, leg, mark_record, position, record, save
 
@@ -428,3 +430,38 @@ async def test_a_verify_whose_caller_leaves_does_no_harm(engine: Engine) -> None
     leaving.cancel()
 
     assert (await engine.verify())[1] == []
+
+
+@pytest.mark.parametrize("key", ["", "hk"])
+async def test_what_was_cleared_is_freed_on_a_thread(start_engine: StartEngine, key: str) -> None:
+    """Whoever asked has the answer before; what the two books held is let go beside the loop, and
+    what was saved in the same batch stands."""
+    journal = GatedJournal()
+    engine = await start_engine(journal)
+    await engine.submit(SaveMany((save(closed("A")), save(closed("B", hotkey="other")))),
+                        timeout_s=60)  # fmt: skip
+    freed: list[tuple[threading.Thread, list[Record]]] = []
+    let_go = Cleared.let_go
+    journal.gate.clear()
+    journal.arrived.clear()
+    first = begin(engine, save(closed("C")))
+    await journal.arrived.wait()
+    batch = [begin(engine, one) for one in (Clear(key, 2 + (not key)), save(closed("D")),
+                                            Clear(key, 1), save(closed("E")))]  # fmt: skip
+    journal.gate.set()
+
+    def seen(one: Cleared) -> None:
+        freed.append((threading.current_thread(), list(one.positions)))
+        let_go(one)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Cleared, "let_go", seen)
+        await asyncio.gather(first, *batch)
+        await asyncio.get_running_loop().shutdown_default_executor()
+
+    assert threading.main_thread() not in {thread for thread, _ in freed}
+    names = [sorted(record.position_uuid for record in held) for _, held in freed]
+    gone = ["A", "C"] if key else ["A", "B", "C"]
+    assert sorted(names) == sorted([gone, gone, ["D"], ["D"]])
+    assert set(engine.book.positions.by_uuid) == ({"B", "E"} if key else {"E"})
+    assert not list(engine.book.problems())

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from fractions import Fraction
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -388,6 +389,38 @@ def test_a_place_is_found_by_a_few_looks() -> None:
         key.looks = 0
         act()
         assert key.looks <= 40
+
+
+@pytest.mark.parametrize("count", [0, 1, 16, 17, 60])
+def test_leaving_many_out_is_the_same_as_one_by_one(count: int) -> None:
+    """Few or many: the others stay, in their order."""
+    everything = [(number,) for number in range(60)]
+    gone = random.Random(count).sample(everything, count)
+    held, one_by_one = (Ordered(itemgetter(0), everything) for _ in range(2))
+
+    held.drop(gone)
+
+    for item in gone:
+        one_by_one.put(item, None)
+    assert list(held) == list(one_by_one)
+
+
+def test_a_clear_costs_no_look_at_each() -> None:
+    """Of every hotkey: what held them is put aside whole, and comes back as it was. Of one with
+    very many: they are left out in one pass, without finding a place for each."""
+    book = _standing()
+    stood = book.positions, book.campaigns
+    undo = book.apply(Change.cleared(book.revision + 1, ""))
+    assert not list(book.problems())
+    book.revert(undo, book.revision - 1)
+    assert (book.positions, book.campaigns) == stood
+    key, items = CountedLooks(), list(range(100_000))
+    held = Ordered(key, items)
+    key.looks = 0
+
+    held.drop(items[:50_000])
+
+    assert (len(held), held.first, key.looks) == (50_000, 50_000, 0)
 
 
 def test_what_follows_is_reached_without_a_walk() -> None:

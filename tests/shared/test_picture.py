@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from hotbook_shared.book import Book, Picture
+from hotbook_shared.book.book import cleared_in
 from hotbook_shared.book.positions import Listed, Positions
 from hotbook_shared.record import Change, Record
 from tests.changes import Changing, change_of
@@ -65,6 +66,31 @@ def test_a_picture_never_changes_while_the_book_goes_on(seed: int) -> None:
     for picture, what in taken:
         assert said(picture) == what
         assert list(picture.problems()) == []
+
+
+@pytest.mark.parametrize("key", ["", "hk1"])
+def test_a_clear_leaves_pictures_alone(key: str) -> None:
+    """Whatever happens to what was cleared: it is saved again, taken back, or freed for good."""
+    book = book_of(hotkeys=3)
+    before = book.picture()
+    what, revision = said(before), book.revision
+    undo = book.apply(Change.cleared(revision + 1, key))
+    undo += book.apply(change_of(revision + 2, "o1", hotkey="hk1"))
+    between = book.picture()
+    told = said(between)
+    undo += book.apply(change_of(revision + 3, "new", hotkey="hk1", trade_pair="ETHUSD"))
+
+    book.revert(undo, revision)
+
+    assert not list(book.problems())
+    assert (said(before), said(between)) == (what, told)
+    assert said(book.picture()) == what
+    undo = book.apply(Change.cleared(revision + 1, key))
+    for cleared in cleared_in(undo):
+        cleared.let_go()
+        assert not list(cleared.positions)
+    assert not list(book.problems())
+    assert (said(before), said(between)) == (what, told)
 
 
 def test_a_reverted_change_leaves_pictures_alone() -> None:

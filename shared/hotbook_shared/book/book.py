@@ -19,8 +19,37 @@ from hotbook_shared.record import (
     Record,
 )
 
-Undo = list[tuple[ChangeKind, str, AnyRecord | None]]
-"""What stood under each key before a change, in order of change, and what saves such a thing."""
+
+class Cleared(msgspec.Struct, frozen=True):
+    """What a clear has taken away: the records of a hotkey; of every hotkey, what held them, which
+    nobody changes any more."""
+
+    records: list[Record]
+    campaigns: list[CampaignRecord]
+    whole: tuple[Positions, Campaigns] | None = None
+
+    @property
+    def positions(self) -> Iterable[Record]:
+        return self.records if self.whole is None else self.whole[0].by_uuid.values()
+
+    def let_go(self) -> None:
+        """Frees them a little at a time: on a thread of its own this lets others go on, where
+        dropping a million in one step would not."""
+        for held in (self.records, self.campaigns):
+            while held:
+                held.pop()
+        for whole in self.whole or ():
+            whole.let_go()
+
+
+Undone = tuple[ChangeKind, str, AnyRecord | Cleared | None]
+Undo = list[Undone]
+"""What stood under each key before a change, in order of change, and what saves such a thing; of a
+clear, all that it has taken away."""
+
+
+def cleared_in(undo: Undo) -> list[Cleared]:
+    return [old for _, _, old in undo if isinstance(old, Cleared)]
 
 
 class Book:
@@ -55,12 +84,15 @@ class Book:
             case ChangeKind.CAMPAIGN_SAVED | ChangeKind.CAMPAIGN_REMOVED:
                 return [self._put(ChangeKind.CAMPAIGN_SAVED, change.key, change.campaign)]
             case ChangeKind.CLEARED:
-                return self._clear(change.key)
+                return [(change.kind, change.key, self._clear(change.key))]
 
     def revert(self, undo: Undo, revision: int) -> None:
         """Goes back to an earlier revision, given all that `apply` returned since."""
         for kind, key, old in reversed(undo):
-            self._put(kind, key, old)
+            if isinstance(old, Cleared):
+                self._put_back(old)
+            else:
+                self._put(kind, key, old)
         self.revision = revision
 
     def copy(self) -> Book:
@@ -110,17 +142,13 @@ class Book:
         beside: int = self.campaigns.digest + self.marks.digest
         return beside
 
-    def _put_position(
-        self, uuid: str, new: Record | None
-    ) -> tuple[ChangeKind, str, AnyRecord | None]:
+    def _put_position(self, uuid: str, new: Record | None) -> Undone:
         old = self.positions.put(uuid, new)
         if (old is not None and old.campaign_id) or (new is not None and new.campaign_id):
             self.campaigns.put_leg(old, new)
         return ChangeKind.SAVED, uuid, old
 
-    def _put(
-        self, kind: ChangeKind, key: str, new: AnyRecord | None
-    ) -> tuple[ChangeKind, str, AnyRecord | None]:
+    def _put(self, kind: ChangeKind, key: str, new: AnyRecord | None) -> Undone:
         """Lets `new` stand under the key. Returns the same of what stood there before."""
         if kind is ChangeKind.CAMPAIGN_SAVED:
             assert new is None or isinstance(new, CampaignRecord)
@@ -131,15 +159,22 @@ class Book:
         assert new is None or isinstance(new, Record)
         return self._put_position(key, new)
 
-    def _clear(self, hotkey: str) -> Undo:
-        held: Iterable[str] = self.positions.by_uuid
-        campaigns: Iterable[CampaignRecord] = self.campaigns.by_id.values()
+    def _clear(self, hotkey: str) -> Cleared:
+        """In bulk: one by one, a million of them would keep everybody waiting for seconds."""
         if hotkey:
-            held = self.positions.by_hotkey.get(hotkey, {})
-            campaigns = self.campaigns.by_hotkey.get(hotkey, ())
-        undo = [self._put_position(uuid, None) for uuid in list(held)]
-        ids = [campaign.campaign_id for campaign in campaigns]
-        return undo + [self._put(ChangeKind.CAMPAIGN_SAVED, one, None) for one in ids]
+            records = self.positions.drop(hotkey)
+            return Cleared(records, self.campaigns.drop(hotkey, records))
+        whole = self.positions, self.campaigns
+        self.positions, self.campaigns = Positions(), Campaigns()
+        return Cleared([], [], whole)
+
+    def _put_back(self, cleared: Cleared) -> None:
+        if cleared.whole is not None:
+            self.positions, self.campaigns = cleared.whole
+        for record in cleared.records:
+            self._put_position(record.position_uuid, record)
+        for campaign in cleared.campaigns:
+            self.campaigns.put(campaign.campaign_id, campaign)
 
 
 class Picture(msgspec.Struct, frozen=True):

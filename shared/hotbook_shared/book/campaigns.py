@@ -2,7 +2,8 @@
 
 Invariant: each index equals what a scan of campaigns and positions would give. It holds because
 `put` (of a campaign) and `put_leg` are the only functions that touch any of them, from the old
-record and the new one, whichever they are. Nothing here is stored.
+record and the new one, whichever they are; but for `drop`, which does the same for all of a hotkey
+at once. Nothing here is stored.
 
     by_id         id -> record                             the truth; GetCampaign
     by_state      state -> records in creation order       ListCampaigns, Statistics
@@ -134,6 +135,48 @@ class Campaigns:
             leg, legs = Leg.of(new), self.legs.setdefault(new.campaign_id, Legs())
             legs.add(leg)
             self._note_leg(leg, 1)
+
+    def drop(self, hotkey: str, positions: Iterable[Record]) -> list[CampaignRecord]:
+        """The same as putting None in place of each of a hotkey's campaigns, and of the legs among
+        its positions, in one pass. Returns the campaigns."""
+        self._drop_legs(hotkey, positions)
+        campaigns = list(self.by_hotkey.pop(hotkey, ()))
+        by_state: dict[int, list[CampaignRecord]] = {}
+        digest = self.digest
+        for record in campaigns:
+            del self.by_id[record.campaign_id]
+            by_state.setdefault(record.state, []).append(record)
+            digest -= _number(record)
+        self.digest = digest & DIGEST_MASK
+        for state, gone in by_state.items():
+            self.by_state[state].drop(gone)
+            if not self.by_state[state]:
+                del self.by_state[state]
+        self.deadlines.drop([record for record in campaigns if record.is_live])
+        self.live.pop(hotkey, None)
+        return campaigns
+
+    def _drop_legs(self, hotkey: str, positions: Iterable[Record]) -> None:
+        held: dict[str, list[Record]] = {}
+        for position in positions:
+            if position.campaign_id:
+                held.setdefault(position.campaign_id, []).append(position)
+        for campaign_id, gone in held.items():
+            if len(gone) < len(self.legs[campaign_id]):  # others have legs of it as well
+                for position in gone:
+                    self.put_leg(position, None)
+                continue
+            for pair in {leg.trade_pair for leg in self.legs.pop(campaign_id).open}:
+                del self.open_on_pair[pair][campaign_id]
+                if not self.open_on_pair[pair]:
+                    del self.open_on_pair[pair]
+        self.risk.pop(hotkey, None)
+
+    def let_go(self) -> None:
+        """Frees all of them, a little at a time; nobody may look any more."""
+        for index in (self.live, self.by_hotkey, self.by_state, self.legs, self.by_id):
+            while index:
+                index.popitem()
 
     def rebuild(self, positions: Iterable[Record]) -> None:
         """Makes every index anew: from the campaigns here, and from all positions."""

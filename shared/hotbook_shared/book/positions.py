@@ -1,8 +1,9 @@
 """Positions: every record by uuid, and the indexes over them.
 
 Invariant: each index equals what a scan of `by_uuid` would give. It holds because `put` is the
-only function that touches any of them, from the old record and the new one, whichever they are.
-No entry for a hotkey or pair is left behind empty.
+only function that touches any of them, from the old record and the new one, whichever they are;
+but for `drop`, which does the same for all of a hotkey at once. No entry for a hotkey or pair is
+left behind empty.
 
     by_uuid       uuid -> record                     the truth
     by_hotkey     hotkey -> uuid -> record           List, ListHotkeys, Clear
@@ -57,6 +58,8 @@ class Listed:
 class Positions(Listed):
     __slots__ = ("_unshared", "by_uuid", "digest", "open_count")
 
+    digest: int
+
     def __init__(self, records: Iterable[Record] = ()) -> None:
         self.by_uuid: dict[str, Record] = {record.position_uuid: record for record in records}
         self.rebuild()
@@ -76,6 +79,31 @@ class Positions(Listed):
             self.by_uuid[uuid] = new
             self._link(new)
         return old
+
+    def drop(self, hotkey: str) -> list[Record]:
+        """The same as putting None in place of each of a hotkey's, in one pass. Returns them.
+
+        Its dicts leave the indexes as they are, for pictures may share them.
+        """
+        held = self.by_hotkey.pop(hotkey, _NONE)
+        self.open_count -= len(self.open.pop(hotkey, _NONE))
+        self.open_by_pair.pop(hotkey, None)
+        records, from_bytes, by_uuid = list(held.values()), int.from_bytes, self.by_uuid
+        for uuid in held:
+            del by_uuid[uuid]
+        gone = sum([from_bytes(record.digest, "big") for record in records])
+        self.digest = (self.digest - gone) & DIGEST_MASK
+        return records
+
+    def let_go(self) -> None:
+        """Frees all of them, a little at a time; nobody may look any more, pictures excepted.
+
+        Freeing a dict is one step, which lets no other thread go on. So the truth goes last, record
+        by record: while it has them, the dicts of hotkeys take next to nothing to free.
+        """
+        for index in (self.open_by_pair, self.open, self.by_hotkey, self.by_uuid):
+            while index:
+                index.popitem()
 
     def rebuild(self) -> None:
         """Makes every index anew from the truth. The same as linking each, in one pass."""
