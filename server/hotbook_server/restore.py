@@ -10,8 +10,10 @@ import contextlib
 import os
 import shutil
 import sys
+import tempfile
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import apsw
@@ -22,6 +24,7 @@ from google.protobuf.message import DecodeError
 from hotbook_server.config import BadSettings, load_settings
 from hotbook_server.journal.base import JournalBroken
 from hotbook_server.journal.snapshot import SqliteSnapshot
+from hotbook_server.journal.sqlite import SqliteJournal
 from hotbook_server.journal.store import (
     STORE_NAME,
     FolderInUse,
@@ -37,6 +40,7 @@ from hotbook_shared.disk import sync
 
 EXIT_REFUSED = 4
 EXIT_USAGE = 2
+EXIT_PROBLEMS = 8
 
 
 class CannotRestore(Exception):
@@ -56,19 +60,27 @@ class NoBackup(CannotRestore):
 
 def inspect_backup(backup: Path, bar: LateBar) -> Contents:
     """Reads all of a backup. Raises CannotRestore at the first thing that is wrong with it."""
+    with _opened(backup) as connection:
+        return _inspect(connection, backup, bar)
+
+
+@contextlib.contextmanager
+def _opened(backup: Path) -> Iterator[apsw.Connection]:
+    """A store that SQLite finds sound, to be read."""
     if not backup.is_file():
         raise NoBackup(f"there is no backup {backup}")
     try:
         connection = apsw.Connection(str(backup), flags=apsw.SQLITE_OPEN_READONLY)
         try:
-            return _inspect(connection, backup, bar)
+            _check_store(connection, backup)
+            yield connection
         finally:
             connection.close()
     except (apsw.Error, DecodeError, UnicodeDecodeError, JournalBroken) as error:
         raise CannotRestore(f"{backup} is not a store of hotbook: {error}") from error
 
 
-def _inspect(connection: apsw.Connection, backup: Path, bar: LateBar) -> Contents:
+def _check_store(connection: apsw.Connection, backup: Path) -> None:
     schema = connection.execute("PRAGMA user_version").get
     if schema == 0:
         raise CannotRestore(f"{backup} is not a store of hotbook")
@@ -77,9 +89,31 @@ def _inspect(connection: apsw.Connection, backup: Path, bar: LateBar) -> Content
     sound = connection.execute("PRAGMA integrity_check").get
     if sound != "ok":
         raise CannotRestore(f"{backup} is damaged: {sound}")
+
+
+@contextlib.contextmanager
+def without_damage(backup: Path) -> Iterator[tuple[Path, list[str]]]:
+    """A copy of a backup whose damaged rows are set aside, just as a start of a server does it; and
+    what they are."""
+    with tempfile.TemporaryDirectory(prefix="hotbook-restore-") as folder:
+        copy = Path(folder) / STORE_NAME
+        with _opened(backup):
+            _copy(backup, copy)
+            journal = SqliteJournal(Path(folder))
+            try:
+                damaged = journal.load().damaged
+            finally:
+                journal.close()
+        yield copy, damaged
+
+
+def _inspect(connection: apsw.Connection, backup: Path, bar: LateBar) -> Contents:
     held = read_held(connection, bar)
     for table, row, reason in held.damaged:
-        raise CannotRestore(f"{backup} is damaged: {reason} (row {row} of {table.name})")
+        raise CannotRestore(
+            f"{backup} is damaged: {reason} (row {row} of {table.name}): take another backup, or "
+            "pass --set-damaged-aside to restore all but such rows"
+        )
     revision = connection.execute("SELECT max(revision) FROM changes").get or 0
     book = Book(held.positions, max(revision, held.newest), held.campaigns, held.marks)
     checked = SqliteSnapshot(backup)
@@ -164,33 +198,57 @@ def _fold(store: Path) -> None:
     help="The settings file, if it is not ./hotbook.toml.",
 )  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace the store that stands there; it is kept.")
+@click.option(
+    "--set-damaged-aside", is_flag=True,
+    help="Restore all but damaged rows, which are kept in quarantine; exits with 8 if there are.",
+)  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def main(
-    backup: Path, data_dir: Path | None, config: Path | None, overwrite: bool, yes: bool
+    backup: Path,
+    data_dir: Path | None,
+    config: Path | None,
+    overwrite: bool,
+    set_damaged_aside: bool,
+    yes: bool,
 ) -> None:
     """Puts a BACKUP in place of a data folder's store, while no server runs on the folder."""
+    damaged: list[str] = []
     try:
         flags = {} if data_dir is None else {"data_dir": data_dir}
         folder = load_settings(config, **flags).data_dir
-        with LateBar("reading the backup") as bar:
-            contents = inspect_backup(backup, bar)
-        click.echo(
-            f"{backup} holds {contents.positions:,} positions at revision {contents.revision}. "
-            f"It becomes the store of {folder}."
-        )
-        if overwrite and not yes:
-            _ask(contents.positions)
-        kept = restore(backup, folder, overwrite=overwrite)
+        with contextlib.ExitStack() as stack:
+            source = backup
+            if set_damaged_aside:
+                source, damaged = stack.enter_context(without_damage(backup))
+            _restore_checked(backup, source, damaged, folder, overwrite=overwrite, yes=yes)
     except (BadSettings, NoBackup) as error:
         _stop(str(error), EXIT_USAGE)
     except (CannotRestore, FolderInUse, StoreTooNew, JournalBroken) as error:
         _stop(str(error), EXIT_REFUSED)
     except OSError as error:
         _stop(f"cannot restore: {error}", EXIT_REFUSED)
-    else:
-        click.echo(f"restored {contents.positions:,} positions into {folder}")
-        if kept is not None:
-            click.echo(f"what stood there is kept as {kept}")
+    if damaged:
+        sys.exit(EXIT_PROBLEMS)
+
+
+def _restore_checked(
+    backup: Path, source: Path, damaged: list[str], folder: Path, *, overwrite: bool, yes: bool
+) -> None:
+    """Restores from the source, which is the backup or what is sound of it."""
+    with LateBar("reading the backup") as bar:
+        contents = inspect_backup(source, bar)
+    for what in damaged:
+        click.echo(f"damaged, set aside: {what}")
+    click.echo(
+        f"{backup} holds {contents.positions:,} positions at revision {contents.revision}. "
+        f"It becomes the store of {folder}."
+    )
+    if overwrite and not yes:
+        _ask(contents.positions)
+    kept = restore(source, folder, overwrite=overwrite)
+    click.echo(f"restored {contents.positions:,} positions into {folder}")
+    if kept is not None:
+        click.echo(f"what stood there is kept as {kept}")
 
 
 def _ask(count: int) -> None:

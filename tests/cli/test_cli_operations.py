@@ -342,7 +342,8 @@ def test_a_backup_comes_back(kept: str, tmp_path: Path) -> None:
     restored = tell("", "restore", str(file), "--data-dir", str(folder))
 
     assert json.loads(told.out) == {
-        "file": str(file), "revision": 3, "bytes": file.stat().st_size
+        "file": str(file), "revision": 3, "bytes": file.stat().st_size,
+        "problems": 0,
     }  # fmt: skip
     assert restored.code == 0
     assert restored.out.splitlines()[-1] == f"restored 3 positions into {folder}"
@@ -446,6 +447,29 @@ def test_clear_with_yes(kept: str) -> None:
     assert told.err == f"This removes 2 positions (1 open) of hk from {kept}.\n"
     assert tell(kept, "clear", "--all", "--yes").out == "removed 1 position\n"
     assert figures(kept)[0] == 0
+
+
+def test_a_backup_of_a_damaged_store(kept: str, data: Path, tmp_path: Path) -> None:
+    """Said aloud, with 8: the copy is kept. A restore refuses it and names the flag with which all
+    but the damaged row is restored."""
+    spoil(data)
+    file, new = str(tmp_path / "b.db"), str(tmp_path / "new")
+
+    told = tell(kept, "backup", file)
+
+    assert (told.code, told.out.startswith(f"wrote {file} ")) == (8, True)
+    assert f"{file} is kept, but 1 problem of the server may be in it (store: " in told.err
+    refused = tell("", "restore", file, "--data-dir", new)
+    assert (refused.code, "pass --set-damaged-aside" in refused.err) == (4, True)
+    done = tell("", "restore", file, "--data-dir", new, "--set-damaged-aside")
+    assert (done.code, done.err) == (8, "")
+    assert done.out.startswith("damaged, set aside: position a: ")
+    with server(durability="fsync", data_dir=Path(new)) as target, hotbook.connect(target) as book:
+        assert {found.position_uuid for found in book.book()} == {"b", "c"}
+        assert book.status().quarantined == 1
+        assert book.verify().ok
+        book.save(position("a"))
+        assert tell(target, "backup", str(tmp_path / "sound.db")).code == 0
 
 
 def test_clear_counts_campaigns(kept: str) -> None:

@@ -57,14 +57,16 @@ def uuids(target: str) -> set[str]:
 
 
 def test_clear(kept: str, tmp_path: Path) -> None:
-    """Clear makes a new backup of all, removes what it names alone, verifies, and exits with 0."""
+    """Clear verifies, makes a new backup of all, removes what it names alone, verifies again, and
+    exits with 0."""
     backups = tmp_path / "made" / "backups"
 
     for whom, removed, left in (("hk", 2, {"c"}), ("--all", 1, set[str]())):
         told = run(kept, "clear", whom, backups)
         assert told.code == 0, told.err
         assert uuids(kept) == left
-        wrote, cleared, verified = told.out.splitlines()
+        sound, wrote, cleared, verified = told.out.splitlines()
+        assert sound.startswith("all is right: ")
         assert wrote.startswith(f"wrote {backups}/before-clear-")
         assert cleared == f"removed {removed} position{'s' * (removed > 1)}"
         assert verified.startswith("all is right: ")
@@ -146,11 +148,14 @@ def test_reload_tells_of_damage(kept: str, data: Path) -> None:
     assert told.code == 8
 
 
-def test_clear_tells_of_damage(kept: str, data: Path, tmp_path: Path) -> None:
-    """What verify finds after a clear decides the exit code: 8."""
+@pytest.mark.parametrize("whom", ["other", "--all"])
+def test_a_damaged_book_is_not_cleared(kept: str, data: Path, tmp_path: Path, whom: str) -> None:
+    """What verify finds ends it with 8, before a backup nobody could restore: nothing goes."""
     spoil(data)
 
-    told = run(kept, "clear", "other", tmp_path / "b")
+    told = run(kept, "clear", whom, tmp_path / "b")
 
     assert told.code == 8
     assert told.out.splitlines()[-1].startswith("1 problem: ")
+    assert uuids(kept) == {"a", "b", "c"}
+    assert not (tmp_path / "b").exists()

@@ -18,7 +18,7 @@ import hotbook
 from hotbook.testing import server
 from hotbook_server.journal.sqlite import SqliteJournal
 from hotbook_server.journal.store import STORE_NAME
-from hotbook_server.restore import EXIT_REFUSED, EXIT_USAGE, main
+from hotbook_server.restore import EXIT_PROBLEMS, EXIT_REFUSED, EXIT_USAGE, main
 from hotbook_shared.record import Change
 from tests.crash.power import Author
 from tests.make import campaign_record, closed, leg, mark_record, position, record, save
@@ -270,6 +270,46 @@ REFUSED: list[tuple[str, Spoil, str]] = [
     ("the newest change lost", lambda b: spoil(b, "DELETE FROM changes WHERE revision = 3"),
      "is damaged"),
 ]  # fmt: skip
+
+
+def test_damaged_rows_are_set_aside_when_asked(backup: Path, folder: Path) -> None:
+    """All but they are restored, as a start would do it: they are told, the exit code is 8, and the
+    backup is as it was. A sound one is restored with the flag as without it."""
+    asked = ("--data-dir", folder, "--overwrite", "--yes", "--set-damaged-aside")
+    assert run(backup, *asked).exit_code == 0
+    assert held(folder) == NEW
+    spoil(backup, "UPDATE positions SET record = x'00' WHERE position_uuid = 'new-2'")
+    before = backup.read_bytes()
+
+    done = run(backup, *asked)
+
+    assert done.exit_code == EXIT_PROBLEMS, done.output
+    assert "damaged, set aside: position new-2: " in done.stdout
+    assert "restored 2 positions" in done.stdout
+    assert held(folder) == NEW - {"new-2"}
+    assert backup.read_bytes() == before
+
+
+OF_ROWS = ("a flipped position", "a text that is none")
+NOT_OF_ROWS = [refused for refused in REFUSED if refused[0] not in OF_ROWS]
+
+
+@pytest.mark.parametrize(
+    ("harm", "told"), [r[1:] for r in NOT_OF_ROWS], ids=[r[0] for r in NOT_OF_ROWS]
+)
+def test_what_a_start_would_not_mend_is_refused_all_the_same(
+    backup: Path, folder: Path, harm: Spoil, told: str
+) -> None:
+    """Setting damaged rows aside makes no backup of what is none: the store stays as it is."""
+    harm(backup)
+    before = files(folder)
+
+    done = run(backup, "--data-dir", folder, "--overwrite", "--yes", "--set-damaged-aside")
+
+    missing = not backup.is_file()
+    assert done.exit_code == (EXIT_USAGE if missing else EXIT_REFUSED), done.output
+    assert told in done.stderr
+    assert files(folder) == before
 
 
 @pytest.mark.parametrize(("harm", "told"), [r[1:] for r in REFUSED], ids=[r[0] for r in REFUSED])

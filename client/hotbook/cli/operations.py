@@ -175,14 +175,36 @@ def reload(asked: Asked) -> None:
 @command("backup", "Copies the store of a running server.", timeout_s=3600)
 @click.argument("file", type=click.Path(path_type=Path))
 def backup(asked: Asked, file: Path) -> None:
-    """Writes a consistent copy of the server's store to a new FILE, while the server runs."""
-    with asked.connect() as book, LateBar("receiving", "bytes") as bar:
-        revision = book.backup(file, progress=bar, timeout_s=asked.timeout_s)
+    """Writes a consistent copy of the server's store to a new FILE, while the server runs.
+
+    A copy is as damaged as the store. So the store is verified as well: exits with 8 where
+    something is wrong with it, for `hotbook restore` may refuse such a copy.
+    """
+    with asked.connect() as book:
+        with LateBar("receiving", "bytes") as bar:
+            revision = book.backup(file, progress=bar, timeout_s=asked.timeout_s)
+        with _at_work("verifying"):
+            found = book.verify(timeout_s=asked.timeout_s)
     size = file.stat().st_size
     if asked.as_json:
-        show.as_json({"file": str(file), "revision": revision, "bytes": size})
+        show.as_json(
+            {
+                "file": str(file),
+                "revision": revision,
+                "bytes": size,
+                "problems": found.problem_count,
+            }
+        )
     else:
         click.echo(f"wrote {file} ({size:,} bytes, revision {revision})")
+    if not found.ok:
+        click.echo(
+            f"hotbook: {file} is kept, but {show.counted(found.problem_count, 'problem')} of the "
+            f"server may be in it ({found.problems[0]}): see `hotbook verify`; `hotbook reload` "
+            "sets damaged rows aside, then take another backup",
+            err=True,
+        )
+        sys.exit(EXIT_PROBLEMS)
 
 
 def _show_rebuilt(asked: Asked, found: api.Rebuilt, changed: str, same: str) -> None:
