@@ -71,7 +71,7 @@ def test_an_argument_gets_an_answer_or_a_named_error(client: hotbook.Client, met
                 wrong.append(f"{name}={value!r:.60}: {error!r}")
             except HotbookError:
                 pass
-            except Exception as error:  # noqa: BLE001 -- it is what is looked for
+            except Exception as error:
                 wrong.append(f"{name}={value!r:.60}: {error!r}")
 
     assert not wrong, "\n".join(wrong)
